@@ -1,0 +1,20 @@
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using ShardProxy.Micro.Checking;
+
+// dotnet run -c Release --project bench/ShardProxy.Micro -- --filter '*KeyHash*'   measures (BenchmarkDotNet's own options)
+// dotnet run -c Release --project bench/ShardProxy.Micro -- --check ['*KeyHash*']  runs each briefly, fails if it allocates otherwise than expected
+if (args is ["--check", ..])
+{
+    return AllocationCheck.Run(typeof(Program).Assembly, args.Length > 1 ? args[1] : "*", Console.Out) ? 0 : 1;
+}
+
+// In this process: the runtime settings are the product's own, and nothing is built a second time.
+var config = ManualConfig.Create(DefaultConfig.Instance)
+    .AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance))
+    .AddDiagnoser(MemoryDiagnoser.Default);
+BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+return 0;

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace ShardProxy.PgBench;
+
+/// <summary>A long-running process of the bench: started, read line by line, measured, ended by its id.</summary>
+internal sealed class ChildProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly Queue<string> _lastLines = new();
+    private readonly Lock _lock = new();
+
+    private ChildProcess(Process process, Action<string>? onLine)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, e) => Take(e.Data, onLine);
+        process.ErrorDataReceived += (_, e) => Take(e.Data, null);
+    }
+
+    public int Id => _process.Id;
+
+    /// <summary>The last lines it wrote, for error messages.</summary>
+    public string LastLines
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return string.Join('\n', _lastLines);
+            }
+        }
+    }
+
+    /// <summary>Completes when the process has ended.</summary>
+    public Task Ended => _process.WaitForExitAsync();
+
+    public static ChildProcess Start(string program, IEnumerable<string> arguments, Action<string>? onLine = null)
+    {
+        var process = new Process
+        {
+            StartInfo = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true },
+        };
+        var child = new ChildProcess(process, onLine);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return child;
+    }
+
+    /// <summary>User and system time so far, without children's (proc(5), fields 14 and 15; a tick is 1/100 s on Linux).</summary>
+    public double CpuSeconds()
+    {
+        // The program's name is in parentheses and may hold blanks.
+        var stat = File.ReadAllText($"/proc/{_process.Id}/stat");
+        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        return (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / 100.0;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+            await kill.WaitForExitAsync();
+            try
+            {
+                await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));
+            }
+            catch (TimeoutException)
+            {
+                _process.Kill();
+                await _process.WaitForExitAsync();
+            }
+        }
+
+        _process.Dispose();
+    }
+
+    private void Take(string? line, Action<string>? onLine)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            _lastLines.Enqueue(line);
+            if (_lastLines.Count > 20)
+            {
+                _lastLines.Dequeue();
+            }
+        }
+
+        onLine?.Invoke(line);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace ShardProxy.PgBench;
+
+/// <summary>Runs pgbench and reads its summary.</summary>
+internal sealed partial class PgBenchProgram(string pgbench, string psql, TimeProvider time)
+{
+    /// <summary>Creates and fills pgbench's tables through <paramref name="target"/>.</summary>
+    public Task InitializeAsync(Target target, int scale, CancellationToken cancellationToken) =>
+        MustRunAsync(pgbench, ["-i", "-q", "-s", Text(scale), .. Address(target.Port), Servers.Database], cancellationToken);
+
+    /// <summary>Runs one statement, on the console when <paramref name="database"/> is its name.</summary>
+    public Task StatementAsync(int port, string database, string statement, CancellationToken cancellationToken) =>
+        MustRunAsync(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", .. Address(port), "-d", database, "-c", statement], cancellationToken);
+
+    public async Task<Measurement> MeasureAsync(Target target, string mode, int clients, int seconds, int round, CancellationToken cancellationToken)
+    {
+        string[] arguments =
+        [
+            "-n", "-S", "-M", mode, "-c", Text(clients), "-j", Text(Math.Min(clients, Environment.ProcessorCount)), "-T", Text(seconds),
+            .. Address(target.Port), Servers.Database,
+        ];
+        var cpuBefore = target.Process?.CpuSeconds();
+        var (exitCode, output) = await RunAsync(pgbench, arguments, cancellationToken);
+        var cpuUsed = target.Process?.CpuSeconds() - cpuBefore;
+        var transactions = Figure(Processed(), output);
+        if (exitCode != 0 || transactions is not > 0)
+        {
+            return new Measurement(mode, clients, target.Name, round, null, null, null, LastWords(output));
+        }
+
+        return new Measurement(mode, clients, target.Name, round, Figure(Tps(), output), cpuUsed / transactions * 100_000, Figure(Latency(), output), null);
+    }
+
+    private static IEnumerable<string> Address(int port) => ["-h", "127.0.0.1", "-p", Text(port), "-U", Servers.User];
+
+    private async Task MustRunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    {
+        var (exitCode, output) = await RunAsync(program, arguments, cancellationToken);
+        if (exitCode != 0)
+        {
+            throw new InvalidOperationException($"{Path.GetFileName(program)} failed: {LastWords(output)}");
+        }
+    }
+
+    private async Task<(int ExitCode, string Output)> RunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["PGPASSWORD"] = Servers.Password;
+        start.Environment["LC_ALL"] = "C";
+        using var process = Process.Start(start)!;
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(10), time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(either.Token);
+            var errors = process.StandardError.ReadToEndAsync(either.Token);
+            await process.WaitForExitAsync(either.Token);
+            return (process.ExitCode, await output + await errors);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+
+    /// <summary>The server's own words where there are any, else pgbench's.</summary>
+    private static string LastWords(string output)
+    {
+        var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return Array.Find(lines, l => l.Contains("ERROR:", StringComparison.Ordinal) || l.Contains("FATAL:", StringComparison.Ordinal))
+            ?? Array.Find(lines, l => l.Contains("error:", StringComparison.Ordinal))
+            ?? lines.LastOrDefault("no output");
+    }
+
+    private static double? Figure(Regex pattern, string output) =>
+        pattern.Match(output) is { Success: true } match ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : null;
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"number of transactions actually processed: (\d+)")]
+    private static partial Regex Processed();
+
+    [GeneratedRegex(@"tps = ([\d.]+) \(without initial connection time\)")]
+    private static partial Regex Tps();
+
+    [GeneratedRegex(@"latency average = ([\d.]+) ms")]
+    private static partial Regex Latency();
+}

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using ShardProxy.Model.Plans;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Admin.Console.Syntax;
+
+/// <summary>A console statement, parsed.</summary>
+internal abstract record ConsoleStatement;
+
+internal sealed record EmptyStatement : ConsoleStatement;
+
+internal sealed record HelpStatement : ConsoleStatement;
+
+internal sealed record ShowStatement(ConsoleView View) : ConsoleStatement;
+
+internal sealed record ShardTableStatement(QualifiedName Table, ImmutableArray<string> KeyColumns, QualifiedName? ColocateWith, bool Wait)
+    : ConsoleStatement;
+
+internal sealed record ReplicateTableStatement(QualifiedName Table, bool Wait) : ConsoleStatement;
+
+internal sealed record SplitRangeStatement(int RangeId, string At, int AtPosition) : ConsoleStatement;
+
+internal sealed record MoveRangeStatement(int RangeId, string Node, bool Wait) : ConsoleStatement;
+
+internal sealed record CancelMigrationStatement(int MigrationId) : ConsoleStatement;
+
+internal sealed record SetPlannerModeStatement(PlannerMode Mode, string? Group) : ConsoleStatement;
+
+internal sealed record ApprovePlanStatement(int PlanId) : ConsoleStatement;
+
+internal sealed record ExplainPlanStatement(int PlanId) : ConsoleStatement;
+
+internal sealed record ExplainRouteStatement(string Sql) : ConsoleStatement;
+
+/// <summary>A statement of the grammar that this version has nothing behind.</summary>
+/// <param name="Name">Its name, such as <c>MERGE RANGES</c>.</param>
+internal sealed record UnavailableStatement(string Name) : ConsoleStatement;

@@ -1,0 +1,19 @@
+namespace ShardProxy.Admin.Console.Syntax;
+
+/// <summary>What SHOW can show in this version.</summary>
+internal enum ConsoleView
+{
+    Nodes,
+    Tables,
+    Groups,
+    Ranges,
+    Load,
+    Forecasts,
+    Plans,
+    Migrations,
+    Sessions,
+    Pools,
+    Statements,
+    Config,
+    Version,
+}

@@ -1,0 +1,87 @@
+using System.Text.Json;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Catalog.Documents;
+
+/// <summary>State to bytes and back.</summary>
+internal static class CatalogDocuments
+{
+    public static byte[] Write(CatalogState state) => JsonSerializer.SerializeToUtf8Bytes(ToDocument(state), CatalogJson.Default.CatalogDocument);
+
+    /// <exception cref="ShardProxyException">The text is no catalog document, or of a later version.</exception>
+    public static CatalogState Read(ReadOnlySpan<byte> json)
+    {
+        CatalogDocument? document;
+        try
+        {
+            document = JsonSerializer.Deserialize(json, CatalogJson.Default.CatalogDocument);
+        }
+        catch (JsonException e)
+        {
+            throw new ShardProxyException(CatalogErrors.Unreadable(), e);
+        }
+
+        return document switch
+        {
+            null => throw new ShardProxyException(CatalogErrors.Unreadable()),
+            { Format: > CatalogDocument.CurrentFormat } => throw new ShardProxyException(CatalogErrors.FromLaterVersion(document.Format)),
+            _ => ToState(document),
+        };
+    }
+
+    private static CatalogDocument ToDocument(CatalogState state) => new()
+    {
+        Format = CatalogDocument.CurrentFormat,
+        Epoch = state.Epoch,
+        PlacementVersion = state.PlacementVersion,
+        NextNodeId = state.NextNodeId,
+        NextGroupId = state.NextGroupId,
+        NextRangeId = state.NextRangeId,
+        NextMigrationId = state.NextMigrationId,
+        Nodes = [.. state.Nodes.Select(n => new NodeDocument(n.Id, n.Name, n.Host, n.Port, n.Capacity, n.IsHome))],
+        Groups = [.. state.Groups.Select(g => new GroupDocument(
+            g.Id, g.Name, (int)g.Method, [.. g.KeyTypes.Select(k => (int)k)], [.. g.Ranges.Select(r => new RangeDocument(r.Id, r.From, r.To, r.NodeId))]))],
+        Tables = [.. state.Tables.Select(t => new TableDocument(
+            t.Name.Schema,
+            t.Name.Name,
+            (int)t.Placement,
+            t.GroupId,
+            t.KeyColumns,
+            [.. t.Columns.Select(c => new ColumnDocument(c.Name, c.TypeOid, c.TypeModifier, c.IsNotNull, c.IsGenerated))],
+            t.IsChanging))],
+        Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase))],
+        OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
+        OpaqueFunctions = state.OpaqueFunctions,
+    };
+
+    private static CatalogState ToState(CatalogDocument document) => new()
+    {
+        Epoch = document.Epoch,
+        PlacementVersion = document.PlacementVersion,
+        NextNodeId = document.NextNodeId,
+        NextGroupId = document.NextGroupId,
+        NextRangeId = document.NextRangeId,
+        NextMigrationId = document.NextMigrationId,
+        Nodes = [.. document.Nodes.Select(n => new Node(n.Id, n.Name, n.Host, n.Port, n.Capacity, n.Home))],
+        Groups = [.. document.Groups.Select(g => new TableGroup(
+            g.Id,
+            g.Name,
+            (ShardingMethod)g.Method,
+            [.. g.KeyTypes.Select(k => (KeyType)k)],
+            [.. g.Ranges.Select(r => new ShardRange(r.Id, g.Id, r.From, r.To, r.Node))]))],
+        Tables = [.. document.Tables.Select(t => new PlacedTable
+        {
+            Name = new QualifiedName(t.Schema, t.Name),
+            Placement = (TablePlacement)t.Placement,
+            GroupId = t.Group,
+            KeyColumns = t.Key,
+            Columns = [.. t.Columns.Select(c => new TableColumn(c.Name, c.Type, c.Modifier, c.NotNull, c.Generated))],
+            IsChanging = t.Changing,
+        })],
+        Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase))],
+        OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],
+        OpaqueFunctions = document.OpaqueFunctions,
+    };
+}

@@ -1,0 +1,103 @@
+using ShardProxy.Model.Errors;
+
+namespace ShardProxy.Control;
+
+/// <summary>Errors of the control plane: 5xx migration, 62x table distribution.</summary>
+internal static class ControlErrors
+{
+    public static ShardProxyError RangeUnknown(int rangeId) => new(
+        "42704", "SHP-501", $"range {rangeId} does not exist", "SHOW RANGES lists them.");
+
+    public static ShardProxyError NodeUnknown(string node) => new(
+        "42704", "SHP-502", $"node \"{node}\" does not exist", "SHOW NODES lists them.");
+
+    public static ShardProxyError RangeBusy(int rangeId, int migrationId) => new(
+        "55006", "SHP-503", $"range {rangeId} is being moved by migration {migrationId}", "Wait for it, or CANCEL MIGRATION it.");
+
+    public static ShardProxyError MigrationUnknown(int id) => new(
+        "42704", "SHP-504", $"migration {id} is not running", "SHOW MIGRATIONS lists them.");
+
+    public static ShardProxyError PastCommitPoint(int id) => new(
+        "55000", "SHP-505", $"migration {id} has passed its commit point", "Move the range back instead.");
+
+    public static ShardProxyError MigrationFailed(int id, string reason) => new(
+        "58000", "SHP-506", $"migration {id} failed", "The range is served from where it was before; nothing was lost. Try again.", reason);
+
+    public static ShardProxyError MigrationCancelled(int id) => new(
+        "57014", "SHP-507", $"migration {id} was cancelled", "The range is served from where it was before.");
+
+    public static ShardProxyError Preflight(string message, string hint) => new("55000", "SHP-508", message, hint);
+
+    public static ShardProxyError VerificationFailed(string table, string detail) => new(
+        "XX001",
+        "SHP-509",
+        $"the copy of table {table} differs from the source",
+        "The range stays where it was. Look for something that writes to the target directly.",
+        detail);
+
+    public static ShardProxyError StepTimedOut(string step, TimeSpan limit) => new(
+        "57014", "SHP-510", $"the migration's step \"{step}\" did not end within {limit.TotalSeconds:0.#} s", "Look for long transactions or prepared transactions on the range's nodes.");
+
+    public static ShardProxyError CutoverTooBusy(int attempts) => new(
+        "55P03",
+        "SHP-511",
+        $"the cutover was given up after {attempts} attempts",
+        "Transactions on the range stay open longer than the hold may last: end them or shorten them, then move again.");
+
+    public static ShardProxyError SplitOutside(int rangeId) => new(
+        "22023", "SHP-512", $"the split point is not inside range {rangeId}", "Give a hash greater than the range's from and less than its to.");
+
+    public static ShardProxyError TableUnknown(string table) => new(
+        "42P01", "SHP-620", $"table {table} does not exist on the home node", "Create it through the proxy first.");
+
+    public static ShardProxyError NotATable(string table, string kind) => new(
+        "42809", "SHP-621", $"{table} is {kind}, which cannot be distributed", "Distribute an ordinary table.");
+
+    public static ShardProxyError AlreadyPlaced(string table) => new(
+        "42710", "SHP-622", $"table {table} is already distributed", "SHOW TABLES lists the distributed tables.");
+
+    public static ShardProxyError ColumnUnknown(string table, string column) => new(
+        "42703", "SHP-623", $"table {table} has no column \"{column}\"", "Name existing columns as the shard key.");
+
+    public static ShardProxyError KeyTypeUnsupported(string column, string type) => new(
+        "0A000",
+        "SHP-624",
+        $"column \"{column}\" of type {type} cannot be a shard key",
+        "Use smallint, integer, bigint, text, varchar or uuid, text with a built-in deterministic collation.");
+
+    public static ShardProxyError KeyHasNulls(string table, string column) => new(
+        "23502", "SHP-625", $"column \"{column}\" of table {table} has NULLs and cannot be a shard key", "Fill them in, or choose another column.");
+
+    public static ShardProxyError UniqueWithoutKey(string table, string constraint) => new(
+        "0A000",
+        "SHP-626",
+        $"unique index \"{constraint}\" of table {table} does not contain the shard key",
+        "Uniqueness cannot be kept over several nodes: add the key's columns to it, drop it, or choose the key from its columns.");
+
+    public static ShardProxyError HasForeignKey(string table, string constraint) => new(
+        "0A000", "SHP-627", $"foreign key \"{constraint}\" touches table {table}", $"Drop it first: ALTER TABLE … DROP CONSTRAINT {constraint}.");
+
+    public static ShardProxyError Inherits(string table) => new(
+        "0A000", "SHP-628", $"table {table} is partitioned or takes part in inheritance", "Distribute plain tables; ShardProxy partitions them over the nodes.");
+
+    public static ShardProxyError ColocationMismatch(string table, string with) => new(
+        "42804", "SHP-629", $"the shard key of table {table} has other types than that of {with}", "Co-located tables need the same key types in the same order.");
+
+    public static ShardProxyError NotSharded(string table) => new(
+        "42809", "SHP-630", $"table {table} is not sharded", "Name a sharded table after COLOCATE WITH.");
+
+    public static ShardProxyError ExistsElsewhere(string table, string node) => new(
+        "42P07", "SHP-631", $"table {table} exists on node {node} already", "Drop or rename it there, after looking at what it holds.");
+
+    public static ShardProxyError DistributionFailed(string table, string reason) => new(
+        "58000", "SHP-632", $"table {table} could not be distributed", "Everything was undone; the table is on the home node as before.", reason);
+
+    public static ShardProxyError CopyMismatch(string table) => new(
+        "XX001", "SHP-633", $"the distributed copy of table {table} differs from the original", "The original was kept. Try again while nothing writes to the nodes directly.");
+
+    public static ShardProxyError UnsupportedTableFeature(string table, string what, string hint) => new(
+        "0A000", "SHP-634", $"table {table} {what}", hint);
+
+    public static ShardProxyError GroupIsMoving(string table) => new(
+        "55006", "SHP-635", $"a range of the group of table {table} is being moved", "Try again when SHOW MIGRATIONS shows it done.");
+}

@@ -1,0 +1,196 @@
+using System.Collections.Immutable;
+using Npgsql;
+using ShardProxy.Catalog;
+using ShardProxy.Catalog.Journal;
+using ShardProxy.Catalog.Stores;
+using ShardProxy.Control.Migration;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Control.Schema;
+using ShardProxy.Control.Tables;
+using ShardProxy.Control.Transactions;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control;
+
+/// <summary>
+/// The control plane of one process: what the console's statements do, and what runs by itself (recovery at the start, the lease, prepared
+/// transactions in doubt). All members may be called from any thread.
+/// </summary>
+public sealed class ControlPlane : IAsyncDisposable
+{
+    private const string LeaseName = "control";
+    private readonly ControlPlaneOptions _options;
+    private readonly ICatalogStore _store;
+    private readonly IProxyFleet _fleet;
+    private readonly TimeProvider _time;
+    private readonly NodeConnections _connections;
+    private readonly RoutingCatalog _catalog;
+    private readonly NodeAdmin _admin;
+    private readonly MigrationManager _migrations;
+    private readonly TableDistributor _tables;
+    private readonly SchemaRefresher _schema;
+    private readonly RangeSplitter _ranges;
+    private readonly InDoubtResolver _inDoubt;
+    private readonly CancellationTokenSource _stop = new();
+    private CatalogLease? _lease;
+    private Task _background = Task.CompletedTask;
+
+    /// <param name="options">From the configuration.</param>
+    /// <param name="store">The catalog; stays the caller's.</param>
+    /// <param name="fleet">The data planes.</param>
+    /// <param name="time">The clock.</param>
+    public ControlPlane(ControlPlaneOptions options, ICatalogStore store, IProxyFleet fleet, TimeProvider time)
+    {
+        _options = options;
+        _store = store;
+        _fleet = fleet;
+        _time = time;
+        _connections = new NodeConnections(options.ProxyId, options.Login, time);
+        _catalog = new RoutingCatalog(store);
+        _admin = new NodeAdmin(_connections);
+        _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
+        _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
+        _schema = new SchemaRefresher(_catalog, _connections, fleet);
+        _ranges = new RangeSplitter(_catalog, fleet);
+        _inDoubt = new InDoubtResolver(_catalog, _connections, options.InDoubtAge);
+    }
+
+    /// <summary>The catalog's placement, for whoever needs to read it.</summary>
+    public RoutingCatalog Catalog => _catalog;
+
+    /// <summary>
+    /// Prepares catalog and nodes, takes the lease, publishes the routing table, ends what an earlier process left, and begins its rounds.
+    /// Returns when clients may be served.
+    /// </summary>
+    /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await _store.InitializeAsync(cancellationToken);
+        var lease = await AcquireLeaseAsync(cancellationToken);
+        var state = await new NodeRegistry(_catalog, _admin).RegisterAsync(_options.Nodes, cancellationToken);
+        await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(10), cancellationToken);
+        await _tables.RecoverAsync(cancellationToken);
+        await _schema.RefreshAsync(cancellationToken);
+        await _migrations.RecoverAsync(lease.FencingToken, cancellationToken);
+        _background = Task.WhenAll(
+            EveryAsync(_options.Lease / 3, RenewLeaseAsync),
+            EveryAsync(_options.InDoubtInterval, _inDoubt.ResolveAsync));
+    }
+
+    /// <summary>SHARD TABLE. Waits until done; cancelling undoes it.</summary>
+    public async Task<TableResult> ShardTableAsync(
+        string? schema, string table, ImmutableArray<string> keyColumns, QualifiedName? colocateWith, CancellationToken cancellationToken)
+    {
+        var result = await _tables.ShardAsync(schema, table, keyColumns, colocateWith, cancellationToken);
+        await _schema.RefreshAsync(cancellationToken);
+        return result;
+    }
+
+    /// <summary>REPLICATE TABLE. Waits until done; cancelling undoes it.</summary>
+    public async Task<TableResult> ReplicateTableAsync(string? schema, string table, CancellationToken cancellationToken)
+    {
+        var result = await _tables.ReplicateAsync(schema, table, cancellationToken);
+        await _schema.RefreshAsync(cancellationToken);
+        return result;
+    }
+
+    /// <summary>SPLIT RANGE: the upper half's id.</summary>
+    public Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken) => _ranges.SplitAsync(rangeId, at, cancellationToken);
+
+    /// <summary>MERGE RANGES: neighbours on one node.</summary>
+    public Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken) => _ranges.MergeAsync(firstId, secondId, cancellationToken);
+
+    /// <summary>MOVE RANGE. With <paramref name="wait"/> until done, else until queued; cancelling ends only the wait.</summary>
+    public Task<MoveResult> MoveAsync(int rangeId, string node, bool wait, CancellationToken cancellationToken) =>
+        wait ? _migrations.MoveAsync(rangeId, node, cancellationToken) : _migrations.BeginMoveAsync(rangeId, node, cancellationToken);
+
+    /// <summary>CANCEL MIGRATION. Waits until everything of it is gone.</summary>
+    public Task CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => _migrations.CancelAsync(migrationId, cancellationToken);
+
+    /// <summary>SHOW MIGRATIONS, by id.</summary>
+    public async Task<ImmutableArray<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
+        _migrations.List((await _catalog.LoadAsync(cancellationToken)).Nodes);
+
+    /// <summary>SHOW MIGRATIONS from memory, with the names of the given nodes.</summary>
+    public ImmutableArray<MigrationView> ListMigrations(ImmutableArray<Node> nodes) => _migrations.List(nodes);
+
+    /// <summary>To be called after DDL that went through the proxy.</summary>
+    public Task<bool> RefreshSchemaAsync(CancellationToken cancellationToken) => _schema.RefreshAsync(cancellationToken);
+
+    /// <summary>Stops: running migrations stay in the journal for the next start, the lease is given up.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _background;
+        await _migrations.DisposeAsync();
+        _tables.Dispose();
+        if (_lease is { } lease)
+        {
+            try
+            {
+                await _store.ReleaseLeaseAsync(lease, CancellationToken.None);
+            }
+            catch (NpgsqlException)
+            {
+                // It runs out by itself.
+            }
+        }
+
+        await _connections.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private async Task<CatalogLease> AcquireLeaseAsync(CancellationToken cancellationToken)
+    {
+        // A predecessor that was killed cannot give its lease up: wait for it to run out, once.
+        var started = _time.GetTimestamp();
+        while (true)
+        {
+            if (await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken) is { } lease)
+            {
+                _lease = lease;
+                return lease;
+            }
+
+            if (_time.GetElapsedTime(started) > _options.Lease * 1.5)
+            {
+                throw new ShardProxyException(new ShardProxyError(
+                    "55006", "SHP-513", "another control plane holds the lease on this catalog", "Stop it first, or give this proxy a catalog of its own."));
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), _time, cancellationToken);
+        }
+    }
+
+    private async Task<int> RenewLeaseAsync(CancellationToken cancellationToken)
+    {
+        _lease = await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken) ?? _lease;
+        return 0;
+    }
+
+    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run)
+    {
+        using var timer = new PeriodicTimer(interval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                try
+                {
+                    await run(_stop.Token);
+                }
+                catch (Exception e) when (e is NpgsqlException or TimeoutException or ShardProxyException)
+                {
+                    // A node or the catalog is away; the next round comes soon.
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped.
+        }
+    }
+}

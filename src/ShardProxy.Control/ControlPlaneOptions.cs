@@ -1,0 +1,30 @@
+using System.Collections.Immutable;
+using ShardProxy.Control.Migration;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control;
+
+/// <summary>What the control plane needs from the configuration.</summary>
+public sealed record ControlPlaneOptions
+{
+    /// <summary>This proxy's id.</summary>
+    public required string ProxyId { get; init; }
+
+    /// <summary>The nodes by name, address and capacity; ids are given by the catalog.</summary>
+    public required ImmutableArray<Node> Nodes { get; init; }
+
+    /// <summary>Superuser credentials by node.</summary>
+    public required Func<Node, NodeLogin> Login { get; init; }
+
+    public MigrationOptions Migration { get; init; } = new();
+
+    /// <summary>How often prepared transactions without a coordinator are looked for.</summary>
+    public TimeSpan InDoubtInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Younger prepared transactions are left to their coordinator.</summary>
+    public TimeSpan InDoubtAge { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long the lease on the control plane lasts without renewal.</summary>
+    public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(15);
+}

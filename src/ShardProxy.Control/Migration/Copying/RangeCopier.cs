@@ -1,0 +1,129 @@
+using System.Buffers;
+using Npgsql;
+using ShardProxy.Control.Nodes;
+
+namespace ShardProxy.Control.Migration.Copying;
+
+/// <summary>Copies the range's rows as one snapshot has them, in chunks of pages, a few at a time, each chunk one transaction on the target.</summary>
+internal static class RangeCopier
+{
+    private const int BufferBytes = 128 * 1024;
+
+    public static async Task CopyAsync(MigrationContext context, string snapshot, CancellationToken cancellationToken)
+    {
+        var chunks = new List<(MigrationTable Table, string Chunk)>();
+        await using (var connection = await context.Connections.OpenAsync(context.Source, cancellationToken))
+        {
+            foreach (var table in context.Tables)
+            {
+                var pages = await PageChunks.CountPagesAsync(connection, table, cancellationToken);
+                chunks.AddRange(PageChunks.Cut(pages, context.Options.CopyChunkPages).Select(c => (table, c)));
+            }
+        }
+
+        var next = -1;
+        using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(context.Options.CopyParallelism, chunks.Count)).Select(_ => WorkAsync()));
+
+        async Task WorkAsync()
+        {
+            try
+            {
+                await using var source = await context.Connections.OpenAsync(context.Source, failed.Token);
+                await using var target = await context.Connections.OpenAsync(context.Target, failed.Token);
+                await source.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", failed.Token);
+                await source.RunAsync($"SET TRANSACTION SNAPSHOT '{snapshot}'", failed.Token);
+                await target.RunAsync(CopySession.ReplicaRole(context.Id), failed.Token);
+                for (var i = Interlocked.Increment(ref next); i < chunks.Count; i = Interlocked.Increment(ref next))
+                {
+                    await CopyChunkAsync(context, source, target, chunks[i].Table, chunks[i].Chunk, failed.Token);
+                }
+            }
+            catch
+            {
+                await failed.CancelAsync();
+                throw;
+            }
+        }
+    }
+
+    private static Task CopyChunkAsync(
+        MigrationContext context, NpgsqlConnection source, NpgsqlConnection target, MigrationTable table, string chunk, CancellationToken cancellationToken)
+    {
+        var from = $"COPY (SELECT {table.WritableColumns} FROM ONLY {table.Sql} WHERE {chunk} AND {table.Predicate()}) TO STDOUT";
+        var to = $"COPY {table.Sql} ({table.WritableColumns}) FROM STDIN";
+        return table.CanCopyBinary
+            ? PipeBinaryAsync(source, from, target, to, context.Progress.AddCopied, cancellationToken)
+            : PipeTextAsync(source, from, target, to, context.Progress.AddCopied, cancellationToken);
+    }
+
+    /// <summary>Pipes one COPY into another in binary form; a failure on either side ends both and writes nothing.</summary>
+    public static async Task PipeBinaryAsync(
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CancellationToken cancellationToken)
+    {
+        var counter = new BinaryCopyRowCounter();
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            await using var reader = await source.BeginRawBinaryCopyAsync(from + " (FORMAT BINARY)", cancellationToken);
+            await using var writer = await target.BeginRawBinaryCopyAsync(to + " (FORMAT BINARY)", cancellationToken);
+            try
+            {
+                int read;
+                while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
+                {
+                    var before = counter.Rows;
+                    counter.Add(buffer.AsSpan(0, read));
+                    await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+                    copied(counter.Rows - before);
+                }
+            }
+            catch
+            {
+                // Disposing the writer would otherwise end the COPY as if all had been sent.
+                await writer.CancelAsync();
+                throw;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>The same in text form, for types whose binary form names OIDs of one server.</summary>
+    public static async Task PipeTextAsync(
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<char>.Shared.Rent(BufferBytes);
+        try
+        {
+            using var reader = await source.BeginTextExportAsync(from, cancellationToken);
+            await using var writer = await target.BeginTextImportAsync(to, cancellationToken);
+            try
+            {
+                int read;
+                while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
+                {
+                    await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+
+                    // In text form a line feed inside a value is written as \n, so the bare ones are row ends.
+                    copied(buffer.AsSpan(0, read).Count('\n'));
+                }
+            }
+            catch
+            {
+                if (writer is NpgsqlCopyTextWriter copy)
+                {
+                    await copy.CancelAsync();
+                }
+
+                throw;
+            }
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(buffer);
+        }
+    }
+}

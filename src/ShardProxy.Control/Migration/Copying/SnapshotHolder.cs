@@ -1,0 +1,65 @@
+using Npgsql;
+using Npgsql.Replication;
+using ShardProxy.Control.Nodes;
+
+namespace ShardProxy.Control.Migration.Copying;
+
+/// <summary>
+/// The slot and the snapshot that begins exactly where the slot's changes end. While it lives, ACCESS SHARE on every table of the group is
+/// held on the source, taken *before* the slot was made: a table rewritten in between would lose rows to the snapshot.
+/// </summary>
+internal sealed class SnapshotHolder : IAsyncDisposable
+{
+    private readonly NpgsqlConnection _locks;
+    private readonly LogicalReplicationConnection _replication;
+
+    private SnapshotHolder(NpgsqlConnection locks, LogicalReplicationConnection replication, string snapshot)
+    {
+        _locks = locks;
+        _replication = replication;
+        Snapshot = snapshot;
+    }
+
+    /// <summary>For SET TRANSACTION SNAPSHOT; valid until this is disposed.</summary>
+    public string Snapshot { get; }
+
+    /// <summary>Publication, then slot, then snapshot. The objects are in the journal already.</summary>
+    public static async Task<SnapshotHolder> CreateAsync(MigrationContext context, CancellationToken cancellationToken)
+    {
+        var stream = MigrationNames.Stream(context.Id);
+        var locks = await context.Connections.OpenAsync(context.Source, cancellationToken);
+        try
+        {
+            var tables = context.Tables.Select(t => $"TABLE ONLY {t.Sql} WHERE ({t.Predicate()})").Append($"TABLE shardproxy.marker WHERE (migration_id = {context.Id})");
+
+            // TRUNCATE passes row filters and would empty the target, so it is not published (and the gate refuses it).
+            await locks.RunAsync($"CREATE PUBLICATION {stream} FOR {string.Join(", ", tables)} WITH (publish = 'insert, update, delete')", cancellationToken);
+            await locks.RunAsync($"SET application_name = '{MigrationNames.Session(context.Id)}'", cancellationToken);
+            await locks.RunAsync("BEGIN", cancellationToken);
+            await locks.RunAsync($"LOCK TABLE {string.Join(", ", context.Tables.Select(t => "ONLY " + t.Sql))} IN ACCESS SHARE MODE", cancellationToken);
+            var replication = await context.Connections.OpenReplicationAsync(context.Source, cancellationToken);
+            try
+            {
+                var slot = await replication.CreatePgOutputReplicationSlot(
+                    stream, slotSnapshotInitMode: LogicalSlotSnapshotInitMode.Export, cancellationToken: cancellationToken);
+                return new SnapshotHolder(locks, replication, slot.SnapshotName!);
+            }
+            catch
+            {
+                await replication.DisposeAsync();
+                throw;
+            }
+        }
+        catch
+        {
+            await locks.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _replication.DisposeAsync();
+        await _locks.DisposeAsync();
+    }
+}

@@ -1,0 +1,360 @@
+using System.Collections.Immutable;
+using ShardProxy.Catalog;
+using ShardProxy.Catalog.Journal;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Migration;
+
+/// <summary>
+/// The queue of migrations and their life in this process. A node has one role (source or target) at a time; the others wait in order.
+/// </summary>
+public sealed class MigrationManager : IAsyncDisposable
+{
+    private const int MaximumWaiting = 1000;
+    private const int MaximumRemembered = 1000;
+    private readonly RoutingCatalog _catalog;
+    private readonly MigrationJournal _journal;
+    private readonly NodeConnections _connections;
+    private readonly NodeAdmin _admin;
+    private readonly IProxyFleet _fleet;
+    private readonly MigrationOptions _options;
+    private readonly Lock _lock = new();
+    private readonly List<MigrationJob> _jobs = [];
+    private readonly SemaphoreSlim _pumping = new(1, 1);
+    private readonly CancellationTokenSource _stop = new();
+    private long _fencingToken;
+
+    public MigrationManager(
+        RoutingCatalog catalog, MigrationJournal journal, NodeConnections connections, NodeAdmin admin, IProxyFleet fleet, MigrationOptions options)
+    {
+        _catalog = catalog;
+        _journal = journal;
+        _connections = connections;
+        _admin = admin;
+        _fleet = fleet;
+        _options = options;
+    }
+
+    /// <summary>Called before each step of each migration; tests make it fail or wait.</summary>
+    internal Func<int, string, Task> BeforeStep { get; set; } = (_, _) => Task.CompletedTask;
+
+    /// <summary>
+    /// Reads the journal and ends whatever an earlier process left: back before the commit point, forward after it. Returns when clean-up
+    /// has been started; it goes on in the background as migrations of the queue.
+    /// </summary>
+    /// <param name="fencingToken">Token of the lease under which this process runs migrations.</param>
+    public async Task RecoverAsync(long fencingToken, CancellationToken cancellationToken)
+    {
+        _fencingToken = fencingToken;
+        var entries = await _journal.ListAsync(cancellationToken);
+        var state = await _catalog.LoadAsync(cancellationToken);
+        foreach (var entry in entries.TakeLast(MaximumRemembered))
+        {
+            var job = new MigrationJob(entry);
+            lock (_lock)
+            {
+                _jobs.Add(job);
+            }
+
+            if (entry.Record.IsOver)
+            {
+                job.Complete();
+                continue;
+            }
+
+            await entry.WriteAsync(r => r with { FencingToken = fencingToken }, cancellationToken);
+            if (entry.Record.State == MigrationState.Queued || state.FindRange(entry.Record.RangeId) is null)
+            {
+                await EndUnstartedAsync(job, MigrationState.Failed, "the control plane was restarted before it began", cancellationToken);
+                continue;
+            }
+
+            var context = NewContext(job, state);
+            job.Context = context;
+            _ = FinishLeftoverAsync(job, new RangeMigrator(context, _admin));
+        }
+    }
+
+    /// <summary>Asks for a move and returns at once; the range already being there is a notice.</summary>
+    /// <exception cref="ShardProxyException">SHP-501, 502; the queue is full.</exception>
+    public async Task<MoveResult> BeginMoveAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
+    {
+        var job = await EnqueueAsync(rangeId, nodeName, cancellationToken);
+        return job is null ? AlreadyThere(rangeId, nodeName) : new MoveResult(job.Record.Id, null, null);
+    }
+
+    /// <summary>Moves a range and waits until it is done; cancelling ends only the wait.</summary>
+    /// <exception cref="ShardProxyException">SHP-501, 502; the queue is full.</exception>
+    public async Task<MoveResult> MoveAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
+    {
+        var job = await EnqueueAsync(rangeId, nodeName, cancellationToken);
+        return job is null ? AlreadyThere(rangeId, nodeName) : await WaitAsync(job, cancellationToken);
+    }
+
+    /// <summary>Waits for the end of a migration this process knows.</summary>
+    public async Task<MoveResult> WaitAsync(int migrationId, CancellationToken cancellationToken) => await WaitAsync(Find(migrationId), cancellationToken);
+
+    /// <summary>Cancels a migration and waits until everything of it is gone.</summary>
+    /// <exception cref="ShardProxyException">SHP-504 not running, SHP-505 past its commit point.</exception>
+    public async Task CancelAsync(int migrationId, CancellationToken cancellationToken)
+    {
+        var job = Find(migrationId);
+        if (job.Over.IsCompleted)
+        {
+            throw new ShardProxyException(ControlErrors.MigrationUnknown(migrationId));
+        }
+
+        await job.Cancel.CancelAsync();
+        await PumpAsync();
+        await job.Over.WaitAsync(cancellationToken);
+        if (job.Record.State == MigrationState.Done)
+        {
+            throw new ShardProxyException(ControlErrors.PastCommitPoint(migrationId));
+        }
+    }
+
+    /// <summary>Every migration this process knows, waiting ones too, by id.</summary>
+    public ImmutableArray<MigrationView> List(ImmutableArray<Node> nodes)
+    {
+        lock (_lock)
+        {
+            return [.. _jobs.Select(j => View(j, nodes)).OrderBy(v => v.Id)];
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        MigrationJob[] running;
+        lock (_lock)
+        {
+            running = [.. _jobs.Where(j => j.Context is not null && !j.Over.IsCompleted)];
+        }
+
+        // What is under way stops at its next wait; the journal holds what the next start has to end.
+        await Task.WhenAll(running.Select(j => j.Over));
+        _stop.Dispose();
+        _pumping.Dispose();
+    }
+
+    private static MoveResult AlreadyThere(int rangeId, string nodeName) => new(null, $"range {rangeId} is on node {nodeName} already", null);
+
+    private static async Task<MoveResult> WaitAsync(MigrationJob job, CancellationToken cancellationToken)
+    {
+        await job.Over.WaitAsync(cancellationToken);
+        return new MoveResult(job.Record.Id, null, job.Record.State switch
+        {
+            MigrationState.Done => null,
+            MigrationState.Cancelled => ControlErrors.MigrationCancelled(job.Record.Id),
+            _ => ControlErrors.MigrationFailed(job.Record.Id, job.Record.Error ?? "The control plane stopped."),
+        });
+    }
+
+    private async Task<MigrationJob?> EnqueueAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
+    {
+        var state = await _catalog.LoadAsync(cancellationToken);
+        var range = state.FindRange(rangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(rangeId));
+        var target = state.Nodes.FirstOrDefault(n => n.Name == nodeName) ?? throw new ShardProxyException(ControlErrors.NodeUnknown(nodeName));
+        lock (_lock)
+        {
+            if (_jobs.Count(j => !j.Over.IsCompleted) >= MaximumWaiting)
+            {
+                throw new ShardProxyException(ControlErrors.Preflight($"{MaximumWaiting} migrations are waiting already", "Wait, or cancel some."));
+            }
+
+            // With a move of this range waiting, where it will be then is what counts.
+            if (range.NodeId == target.Id && _jobs.All(j => j.Over.IsCompleted || j.Record.RangeId != rangeId))
+            {
+                return null;
+            }
+        }
+
+        var id = 0;
+        state = (await _catalog.TryUpdateAsync(
+            s =>
+            {
+                id = s.NextMigrationId;
+                return s with { NextMigrationId = id + 1 };
+            },
+            cancellationToken))!;
+        var now = _connections.Time.GetUtcNow();
+        var entry = await _journal.CreateAsync(
+            new MigrationRecord
+            {
+                Id = id,
+                GroupId = range.GroupId,
+                GroupName = state.Groups.First(g => g.Id == range.GroupId).Name,
+                RangeId = rangeId,
+                SourceNodeId = range.NodeId,
+                TargetNodeId = target.Id,
+                State = MigrationState.Queued,
+                FencingToken = _fencingToken,
+                CreatedAt = now,
+                UpdatedAt = now,
+            },
+            cancellationToken);
+        var job = new MigrationJob(entry);
+        lock (_lock)
+        {
+            _jobs.Add(job);
+            ForgetOldest();
+        }
+
+        await PumpAsync();
+        return job;
+    }
+
+    /// <summary>Starts every waiting migration whose nodes are free, in order.</summary>
+    private async Task PumpAsync()
+    {
+        try
+        {
+            await _pumping.WaitAsync(_stop.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return;
+        }
+
+        try
+        {
+            var state = await _catalog.LoadAsync(_stop.Token);
+            foreach (var job in Waiting())
+            {
+                await TryStartAsync(job, state);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Waiting migrations stay in the journal.
+        }
+        finally
+        {
+            _pumping.Release();
+        }
+    }
+
+    private async Task TryStartAsync(MigrationJob job, CatalogState state)
+    {
+        var source = state.FindRange(job.Record.RangeId)?.NodeId;
+        if (job.Cancel.IsCancellationRequested)
+        {
+            await EndUnstartedAsync(job, MigrationState.Cancelled, "cancelled", _stop.Token);
+        }
+        else if (source is null)
+        {
+            await EndUnstartedAsync(job, MigrationState.Failed, "the range does not exist any more", _stop.Token);
+        }
+        else if (source == job.Record.TargetNodeId && !IsBusy(job, source.Value, job.Record.TargetNodeId))
+        {
+            await EndUnstartedAsync(job, MigrationState.Done, null, _stop.Token);
+        }
+        else if (!IsBusy(job, source.Value, job.Record.TargetNodeId))
+        {
+            await job.Journal.WriteAsync(r => r with { SourceNodeId = source.Value, State = MigrationState.Preparing }, _stop.Token);
+            var context = NewContext(job, state);
+            job.Context = context;
+            var migrator = new RangeMigrator(context, _admin) { BeforeStep = step => BeforeStep(context.Id, step) };
+            _ = RunAsync(job, migrator);
+        }
+    }
+
+    private async Task RunAsync(MigrationJob job, RangeMigrator migrator)
+    {
+        await Task.Yield();
+        await migrator.RunAsync(job.Cancel.Token, _stop.Token);
+        job.Complete();
+        await PumpAsync();
+    }
+
+    private async Task FinishLeftoverAsync(MigrationJob job, RangeMigrator migrator)
+    {
+        await Task.Yield();
+        await migrator.FinishAsync(MigrationState.Failed, "the control plane was restarted while it ran", _stop.Token);
+        job.Complete();
+        await PumpAsync();
+    }
+
+    private async Task EndUnstartedAsync(MigrationJob job, MigrationState end, string? error, CancellationToken cancellationToken)
+    {
+        await job.Journal.WriteAsync(r => r with { State = end, Error = error, UpdatedAt = _connections.Time.GetUtcNow() }, cancellationToken);
+        job.Complete();
+    }
+
+    private MigrationContext NewContext(MigrationJob job, CatalogState state) =>
+        new(job.Journal, state, _connections, _catalog, _fleet, _options) { StopToken = _stop.Token };
+
+    private bool IsBusy(MigrationJob job, int source, int target)
+    {
+        lock (_lock)
+        {
+            return _jobs.Any(j => j != job && j.Context is { } c && !j.Over.IsCompleted
+                && (c.Source.Id == source || c.Source.Id == target || c.Target.Id == source || c.Target.Id == target));
+        }
+    }
+
+    private List<MigrationJob> Waiting()
+    {
+        lock (_lock)
+        {
+            return [.. _jobs.Where(j => j.Context is null && !j.Over.IsCompleted).OrderBy(j => j.Record.Id)];
+        }
+    }
+
+    private MigrationJob Find(int migrationId)
+    {
+        lock (_lock)
+        {
+            return _jobs.FirstOrDefault(j => j.Record.Id == migrationId) ?? throw new ShardProxyException(ControlErrors.MigrationUnknown(migrationId));
+        }
+    }
+
+    private void ForgetOldest()
+    {
+        while (_jobs.Count > MaximumRemembered && _jobs.Find(j => j.Over.IsCompleted) is { } oldest)
+        {
+            _jobs.Remove(oldest);
+            oldest.Dispose();
+        }
+    }
+
+    private MigrationView View(MigrationJob job, ImmutableArray<Node> nodes)
+    {
+        var record = job.Record;
+        var progress = record.IsOver ? null : job.Context?.Progress;
+        return new MigrationView(
+            record.Id,
+            record.GroupName,
+            record.RangeId,
+            Name(record.SourceNodeId),
+            Name(record.TargetNodeId),
+            StateName(record.State),
+            progress?.RowsDone ?? record.RowsDone,
+            progress?.RowsTotal ?? record.RowsTotal,
+            record.State == MigrationState.Copying ? progress?.EtaSeconds(_connections.Time) : record.IsOver ? null : 0,
+            progress?.RowsVerified ?? record.RowsVerified,
+            record.StallMs,
+            record.Error,
+            record.IsOver,
+            record.CreatedAt,
+            record.UpdatedAt);
+
+        string Name(int id) => nodes.FirstOrDefault(n => n.Id == id)?.Name ?? $"#{id}";
+    }
+
+    private static string StateName(MigrationState state) => state switch
+    {
+        MigrationState.Queued or MigrationState.Preparing => "preparing",
+        MigrationState.Copying => "copying",
+        MigrationState.CatchingUp => "catching_up",
+        MigrationState.Verifying => "verifying",
+        MigrationState.CuttingOver or MigrationState.CleaningUp => "cutting_over",
+        MigrationState.Done => "done",
+        MigrationState.RolledBack => "rolled_back",
+        MigrationState.Cancelled => "cancelled",
+        _ => "failed",
+    };
+}

@@ -1,0 +1,73 @@
+namespace ShardProxy.Control.Migration;
+
+/// <summary>Limits and paces of migrations. The defaults are for production; tests and the demo keep them too.</summary>
+public sealed record MigrationOptions
+{
+    /// <summary>How long the lock for a gate or a replica identity may make others queue, in one try.</summary>
+    public TimeSpan TableLockTry { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Until when such a lock must have been had.</summary>
+    public TimeSpan TableLockDeadline { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>The proxies' answer to a ghost barrier.</summary>
+    public TimeSpan BarrierDeadline { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>Creating the slot waits for every transaction that is open on the source.</summary>
+    public TimeSpan SlotDeadline { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The whole copy of one range.</summary>
+    public TimeSpan CopyDeadline { get; init; } = TimeSpan.FromHours(12);
+
+    /// <summary>From the end of the copy until the target follows closely.</summary>
+    public TimeSpan CatchUpDeadline { get; init; } = TimeSpan.FromHours(2);
+
+    public TimeSpan VerifyDeadline { get; init; } = TimeSpan.FromHours(2);
+
+    /// <summary>All tries of a cutover together.</summary>
+    public TimeSpan CutoverDeadline { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Removing helper objects and ghost rows, one try of the whole.</summary>
+    public TimeSpan CleanUpDeadline { get; init; } = TimeSpan.FromHours(2);
+
+    /// <summary>How long new work on a range may be held until the cutover is through or given up.</summary>
+    public TimeSpan HoldBudget { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>The part of <see cref="HoldBudget"/> in which transactions on the range may end.</summary>
+    public TimeSpan DrainBudget { get; init; } = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>
+    /// How many times over the limits of a cutover (hold budget, age of transactions, lag) may grow when an overloaded source keeps
+    /// missing them.
+    /// </summary>
+    public double MaximumPatience { get; init; } = 20;
+
+    /// <summary>A cutover is not announced while a transaction older than this touches the range.</summary>
+    public TimeSpan OldestTransaction { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>A cutover is not announced while a marker takes longer than this to the target.</summary>
+    public TimeSpan AllowedLag { get; init; } = TimeSpan.FromMilliseconds(25);
+
+    /// <summary>Announced and given up so often, a cutover fails the migration.</summary>
+    public int CutoverTries { get; init; } = 200;
+
+    /// <summary>Between two looks for a marker on the target.</summary>
+    public TimeSpan MarkerPoll { get; init; } = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>Pages of a table in one COPY.</summary>
+    public int CopyChunkPages { get; init; } = 4096;
+
+    /// <summary>COPYs at the same time.</summary>
+    public int CopyParallelism { get; init; } = 2;
+
+    /// <summary>Pages of a table in one clean-up transaction.</summary>
+    public int CleanUpChunkPages { get; init; } = 512;
+
+    /// <summary>Rest between two clean-up transactions, as a share of the time the last one took.</summary>
+    public double CleanUpRestShare { get; init; } = 0.5;
+
+    /// <summary>REPLICA IDENTITY FULL makes the target scan the table for every changed row: refused above so many rows.</summary>
+    public long MaximumRowsWithoutIdentity { get; init; } = 5_000_000;
+
+    /// <summary>Seed of the jitter in back-offs.</summary>
+    public int Seed { get; init; } = 1;
+}

@@ -1,0 +1,76 @@
+using System.Collections.Immutable;
+using ShardProxy.Catalog.Journal;
+using ShardProxy.Control.Migration.CleaningUp;
+using ShardProxy.Control.Nodes;
+
+namespace ShardProxy.Control.Migration.Preparing;
+
+/// <summary>
+/// DESIGN section 6, step 2. Preflight, list of objects, ghost barrier, both gates (the source's open, the target's closed), leftovers on the
+/// target cleared behind its closed gate. All strong table locks of a migration fall here.
+/// </summary>
+internal static class GroupPreparation
+{
+    /// <summary>Looks only; refuses what would fail later.</summary>
+    public static async Task<ImmutableArray<TableSurvey>> SurveyAsync(MigrationContext context, NodeAdmin admin, CancellationToken cancellationToken)
+    {
+        await admin.PreflightAsync(context.Source, cancellationToken);
+        await admin.PreflightAsync(context.Target, cancellationToken);
+        await using var source = await context.Connections.OpenAsync(context.Source, cancellationToken);
+        await using var target = await context.Connections.OpenAsync(context.Target, cancellationToken);
+        var surveys = ImmutableArray.CreateBuilder<TableSurvey>();
+        foreach (var table in context.Tables)
+        {
+            surveys.Add(await TableSurvey.TakeAsync(table, context.Source, source, context.Target, target, context.Options, cancellationToken));
+        }
+
+        return surveys.ToImmutable();
+    }
+
+    /// <summary>Everything the migration will put on a node, in one journal entry before the first of it exists.</summary>
+    public static async Task ListObjectsAsync(MigrationContext context, ImmutableArray<TableSurvey> surveys, CancellationToken cancellationToken)
+    {
+        var stream = MigrationNames.Stream(context.Id);
+        var (source, target) = (context.Source.Id, context.Target.Id);
+        var objects = ImmutableArray.CreateBuilder<MigrationObject>();
+        foreach (var node in new[] { source, target })
+        {
+            objects.Add(new MigrationObject(MigrationObjectKind.GateSequence, node, MigrationNames.GateSequence(context.Id)));
+            objects.Add(new MigrationObject(MigrationObjectKind.Markers, node, stream));
+            objects.AddRange(surveys.Select(s => new MigrationObject(
+                MigrationObjectKind.GateTriggers, node, s.Table.Sql, node == source ? s.RestoreIdentity : null)));
+        }
+
+        objects.Add(new MigrationObject(MigrationObjectKind.Publication, source, stream));
+        objects.Add(new MigrationObject(MigrationObjectKind.ReplicationSlot, source, stream));
+        objects.Add(new MigrationObject(MigrationObjectKind.Subscription, target, stream));
+        objects.Add(new MigrationObject(MigrationObjectKind.GhostRows, target, stream));
+        await context.Journal.WriteAsync(r => r with { Objects = objects.ToImmutable() }, cancellationToken);
+    }
+
+    public static async Task BuildAsync(MigrationContext context, ImmutableArray<TableSurvey> surveys, CancellationToken cancellationToken)
+    {
+        await RangeGate.CreateSequenceAsync(context, context.Target, isOpen: false, cancellationToken);
+        await RangeGate.CreateSequenceAsync(context, context.Source, isOpen: true, cancellationToken);
+        await Task.WhenAll(
+            GateAsync(context.Target),
+            GateAsync(context.Source));
+
+        async Task GateAsync(Model.Topology.Node node)
+        {
+            foreach (var survey in surveys)
+            {
+                await RangeGate.CreateTriggersAsync(context, node, survey, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Behind the closed gate: whatever lies on the target in this range is not the range's truth and goes.</summary>
+    public static async Task ClearTargetAsync(MigrationContext context, CancellationToken cancellationToken)
+    {
+        var cleaner = new GhostCleaner(context, context.Target);
+        await cleaner.PermitAsync(cancellationToken);
+        await cleaner.CleanAsync(isThrottled: false, cancellationToken);
+        await cleaner.ForbidAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,109 @@
+using System.Text;
+using Npgsql;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Migration.Preparing;
+
+/// <summary>
+/// The gate of DESIGN section 6 on one node: row triggers on every table of the group that stop writers of the range, and a sequence that says
+/// whether it is open. A sequence is not MVCC and not undone by a rollback: whoever gives up reopens explicitly.
+/// </summary>
+internal static class RangeGate
+{
+    /// <summary>Creates the sequence and sets it; the triggers come after it and go before it.</summary>
+    public static async Task CreateSequenceAsync(MigrationContext context, Node node, bool isOpen, CancellationToken cancellationToken)
+    {
+        await using var connection = await context.Connections.OpenAsync(node, cancellationToken);
+        var sequence = MigrationNames.GateSequence(context.Id);
+        await connection.RunAsync(
+            $"CREATE SEQUENCE IF NOT EXISTS {sequence}; SELECT pg_catalog.setval('{sequence}', {(isOpen ? NodeSchema.GateOpen : NodeSchema.GateClosed)})",
+            cancellationToken);
+    }
+
+    /// <summary>Creates all triggers on one table in one transaction.</summary>
+    public static async Task CreateTriggersAsync(MigrationContext context, Node node, TableSurvey survey, CancellationToken cancellationToken)
+    {
+        long sequenceOid;
+        await using (var connection = await context.Connections.OpenAsync(node, cancellationToken))
+        {
+            sequenceOid = await connection.ScalarAsync<long>($"SELECT '{MigrationNames.GateSequence(context.Id)}'::regclass::oid::bigint", cancellationToken);
+        }
+
+        var table = survey.Table;
+        var (inserted, deleted) = (table.Predicate("NEW."), table.Predicate("OLD."));
+        var call = $"EXECUTE FUNCTION shardproxy.gate('{context.RangeId}', '{context.Id}', '{sequenceOid}')";
+        var sql = new StringBuilder();
+        if (!table.HasGeneratedKey)
+        {
+            Row("b", "BEFORE");
+        }
+
+        if (table.HasGeneratedKey || survey.HasUserBeforeTriggers)
+        {
+            Row("a", "AFTER");
+        }
+
+        Add("t", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.refuse_truncate()");
+        if (survey.RestoreIdentity is not null && node.Id == context.Source.Id)
+        {
+            sql.Append($"ALTER TABLE ONLY {table.Sql} REPLICA IDENTITY FULL;");
+        }
+
+        await TableDdl.RunAsync(context, node, sql.ToString(), cancellationToken);
+
+        void Row(string suffix, string when)
+        {
+            Add(suffix + "i", when + " INSERT", $"FOR EACH ROW WHEN ({inserted}) {call}");
+            Add(suffix + "d", when + " DELETE", $"FOR EACH ROW WHEN ({deleted}) {call}");
+            Add(suffix + "u", when + " UPDATE", $"FOR EACH ROW WHEN ({deleted} OR {inserted}) {call}");
+        }
+
+        void Add(string suffix, string when, string rest)
+        {
+            var name = MigrationNames.GateTrigger(context.Id, suffix);
+            sql.Append($"CREATE TRIGGER {name} {when} ON {table.Sql} {rest}; ALTER TABLE ONLY {table.Sql} ENABLE ALWAYS TRIGGER {name};");
+        }
+    }
+
+    /// <summary>Opens the gate. Idempotent; survives whatever the caller's transaction does.</summary>
+    public static async Task OpenAsync(NpgsqlConnection connection, int migrationId, CancellationToken cancellationToken) =>
+        await connection.RunAsync(SetSql(migrationId, NodeSchema.GateOpen), cancellationToken);
+
+    /// <summary>The SQL that sets the flag, for callers that keep it prepared.</summary>
+    public static string SetSql(int migrationId, int value) => $"SELECT pg_catalog.setval('{MigrationNames.GateSequence(migrationId)}', {value})";
+
+    /// <summary>The SQL that waits out every transaction that passed the gate, prepared ones too, and keeps new ones waiting.</summary>
+    public static string LockSql(int rangeId) => $"SELECT pg_catalog.pg_advisory_xact_lock({NodeSchema.GateLockClass}, {rangeId})";
+
+    /// <summary>Removes the triggers from one table and restores its replica identity; idempotent.</summary>
+    public static async Task DropTriggersAsync(MigrationContext context, Node node, string tableSql, string? restoreIdentity, CancellationToken cancellationToken)
+    {
+        List<string> names;
+        await using (var connection = await context.Connections.OpenAsync(node, cancellationToken))
+        {
+            names = await connection.RowsAsync(
+                "SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname LIKE $2",
+                r => r.GetString(0),
+                cancellationToken,
+                tableSql,
+                MigrationNames.GateTriggerPattern(context.Id));
+        }
+
+        var sql = new StringBuilder();
+        foreach (var name in names)
+        {
+            sql.Append($"DROP TRIGGER IF EXISTS {name} ON {tableSql};");
+        }
+
+        if (restoreIdentity is not null && names.Count > 0)
+        {
+            sql.Append($"ALTER TABLE ONLY {tableSql} REPLICA IDENTITY {restoreIdentity};");
+        }
+
+        if (sql.Length > 0)
+        {
+            await TableDdl.RunAsync(context, node, sql.ToString(), cancellationToken);
+        }
+    }
+}

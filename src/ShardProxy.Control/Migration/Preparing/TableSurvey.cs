@@ -1,0 +1,87 @@
+using Npgsql;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Migration.Preparing;
+
+/// <summary>What a migration has to know about one table before it touches it.</summary>
+/// <param name="RestoreIdentity">SQL clause that brings the replica identity back, when it has to be FULL for the duration; else null.</param>
+/// <param name="HasUserBeforeTriggers">User BEFORE row triggers may change the key after the gate has looked: it looks again AFTER.</param>
+/// <param name="EstimatedRows">Planner's row count of the whole table on the source.</param>
+internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity, bool HasUserBeforeTriggers, long EstimatedRows)
+{
+    private const string ShapeSql = """
+        SELECT string_agg(format('%I %s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' not null' ELSE '' END,
+                   CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped
+        """;
+
+    // The key must be in the old row that is logged; of the columns, each must be comparable when the old row is all there is.
+    private const string SurveySql = """
+        SELECT CASE c.relreplident
+                   WHEN 'd' THEN coalesce((SELECT i.indkey::int2[]::int[] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), false)
+                   WHEN 'i' THEN coalesce((SELECT i.indkey::int2[]::int[] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident), false)
+                   WHEN 'f' THEN true ELSE false END,
+               CASE c.relreplident
+                   WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING' WHEN 'f' THEN 'FULL'
+                   ELSE 'USING INDEX ' || (SELECT quote_ident(ic.relname) FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident) END,
+               EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgname NOT LIKE '~~shardproxy%'),
+               greatest(c.reltuples, 0)::bigint,
+               (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND ty.typtype = 'b' AND ty.typcategory <> 'A'
+                  AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprname = '=' AND o.oprleft = ty.oid AND o.oprright = ty.oid)
+                  AND NOT EXISTS (SELECT FROM pg_cast x JOIN pg_operator o ON o.oprname = '=' AND o.oprleft = x.casttarget AND o.oprright = x.casttarget
+                                  WHERE x.castsource = ty.oid AND x.castmethod = 'b' AND x.castcontext = 'i'))
+        FROM pg_class c,
+             LATERAL (SELECT array_agg(a.attnum::int) AS attnums FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = ANY ($2)) k
+        WHERE c.oid = $1::regclass
+        """;
+
+    /// <summary>Looks at the table on both nodes and refuses what a migration could not carry.</summary>
+    /// <exception cref="ShardProxyException">SHP-508.</exception>
+    public static async Task<TableSurvey> TakeAsync(
+        MigrationTable table, Node sourceNode, NpgsqlConnection source, Node targetNode, NpgsqlConnection target, MigrationOptions options, CancellationToken cancellationToken)
+    {
+        var here = await source.ScalarAsync<string>(ShapeSql, cancellationToken, table.Sql);
+        var there = await target.ScalarAsync<string>(ShapeSql, cancellationToken, table.Sql);
+        if (!string.Equals(here, there, StringComparison.Ordinal))
+        {
+            throw new ShardProxyException(ControlErrors.Preflight(
+                $"table {table.Table.Name} has other columns on node {sourceNode.Name} than on node {targetNode.Name}", "Make them equal: run DDL through the proxy."));
+        }
+
+        var key = table.Table.KeyColumns.Select(i => table.Table.Columns[i].Name).ToArray();
+        var (sourceCovers, restore, hasTriggers, rows, incomparable) = await LookAsync(source, table, key, cancellationToken);
+        var (targetCovers, _, hasTargetTriggers, _, _) = await LookAsync(target, table, key, cancellationToken);
+        var isCovered = sourceCovers && (targetCovers || restore == "FULL");
+        if (!isCovered || restore == "FULL")
+        {
+            if (incomparable is not null)
+            {
+                throw new ShardProxyException(ControlErrors.Preflight(
+                    $"table {table.Table.Name} has no primary key with the shard key in it, and no equality for column {incomparable}", "Add such a primary key."));
+            }
+
+            if (rows > options.MaximumRowsWithoutIdentity)
+            {
+                throw new ShardProxyException(ControlErrors.Preflight(
+                    $"table {table.Table.Name} has no primary key with the shard key in it and is too large to be searched for every changed row", "Add such a primary key."));
+            }
+        }
+
+        return new TableSurvey(table, isCovered ? null : restore, hasTriggers || hasTargetTriggers, rows);
+    }
+
+    private static async Task<(bool Covers, string Restore, bool HasTriggers, long Rows, string? Incomparable)> LookAsync(
+        NpgsqlConnection connection, MigrationTable table, string[] key, CancellationToken cancellationToken)
+    {
+        var rows = await connection.RowsAsync(
+            SurveySql,
+            r => (r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3), r.IsDBNull(4) ? null : r.GetString(4)),
+            cancellationToken,
+            table.Sql,
+            key);
+        return rows.Single();
+    }
+}

@@ -1,0 +1,68 @@
+using ShardProxy.Catalog;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
+
+namespace ShardProxy.Control.Migration;
+
+/// <summary>Splits and merges ranges: metadata only, no row moves.</summary>
+public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet)
+{
+    private static readonly TimeSpan PublishDeadline = TimeSpan.FromSeconds(5);
+
+    /// <summary>Cuts a range in two at a hash, which becomes the first of the upper half. The lower half keeps the id.</summary>
+    /// <returns>The id of the upper half.</returns>
+    /// <exception cref="ShardProxyException">SHP-501, 503, 512.</exception>
+    public async Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken)
+    {
+        var upperId = 0;
+        var state = await catalog.TryUpdateAsync(
+            s =>
+            {
+                var range = Find(s, rangeId);
+                if (at <= range.From || (range.To is { } to && at >= to))
+                {
+                    throw new ShardProxyException(ControlErrors.SplitOutside(rangeId));
+                }
+
+                upperId = s.NextRangeId;
+                return s.WithRange(rangeId, range with { To = at }, range with { Id = upperId, From = at }) with { NextRangeId = upperId + 1 };
+            },
+            cancellationToken);
+        await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
+        return upperId;
+    }
+
+    /// <summary>Joins two neighbours on one node; the lower one's id stays.</summary>
+    /// <exception cref="ShardProxyException">SHP-501, 503, 508.</exception>
+    public async Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
+    {
+        var state = await catalog.TryUpdateAsync(
+            s =>
+            {
+                var (a, b) = (Find(s, firstId), Find(s, secondId));
+                var (lower, upper) = a.From < b.From ? (a, b) : (b, a);
+                if (lower.Id == upper.Id || lower.GroupId != upper.GroupId || lower.To != upper.From || lower.NodeId != upper.NodeId)
+                {
+                    throw new ShardProxyException(ControlErrors.Preflight(
+                        $"ranges {firstId} and {secondId} are not neighbours on one node", "Move one of them first; SHOW RANGES lists them."));
+                }
+
+                var group = s.Groups.Single(g => g.Id == lower.GroupId);
+                var merged = group.Ranges.Remove(upper).Replace(lower, lower with { To = upper.To });
+                return s with { Groups = s.Groups.Replace(group, group.WithRanges(merged)) };
+            },
+            cancellationToken);
+        await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
+    }
+
+    private static ShardRange Find(CatalogState state, int rangeId)
+    {
+        if (state.Moves.FirstOrDefault(m => m.RangeId == rangeId) is { } move)
+        {
+            throw new ShardProxyException(ControlErrors.RangeBusy(rangeId, move.MigrationId));
+        }
+
+        return state.FindRange(rangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(rangeId));
+    }
+}

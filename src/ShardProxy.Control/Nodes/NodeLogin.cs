@@ -1,0 +1,14 @@
+namespace ShardProxy.Control.Nodes;
+
+/// <summary>
+/// How the control plane logs in on a node, and how nodes log in on each other for a subscription: a superuser, because on
+/// PostgreSQL 15 only a superuser may create subscriptions.
+/// </summary>
+/// <param name="User">Role name.</param>
+/// <param name="Password">Its password.</param>
+/// <param name="Database">The sharded database.</param>
+public sealed record NodeLogin(string User, string Password, string Database)
+{
+    /// <summary>Never shows the password.</summary>
+    public override string ToString() => $"{User}@{Database}";
+}

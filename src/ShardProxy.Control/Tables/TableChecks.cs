@@ -1,0 +1,72 @@
+using System.Collections.Immutable;
+using Npgsql;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Tables;
+
+/// <summary>What SHARD TABLE and REPLICATE TABLE refuse, each with the way out.</summary>
+internal static class TableChecks
+{
+    /// <summary>Refusals that hold for both statements.</summary>
+    public static void Distributable(TableDefinition table)
+    {
+        var name = table.Name.ToString();
+        Refuse(table.Inherits || table.Kind == 'p', () => ControlErrors.Inherits(name));
+        Refuse(table.Kind != 'r', () => ControlErrors.NotATable(name, table.Kind switch
+        {
+            'v' => "a view",
+            'm' => "a materialised view",
+            'f' => "a foreign table",
+            'S' => "a sequence",
+            _ => "no ordinary table",
+        }));
+        Refuse(table.Persistence != 'p', () => ControlErrors.UnsupportedTableFeature(
+            name, table.Persistence == 'u' ? "is unlogged, so its changes cannot be followed" : "is temporary", "Use an ordinary table: ALTER TABLE … SET LOGGED."));
+        Refuse(table.HasRowSecurity, () => ControlErrors.UnsupportedTableFeature(name, "has row security, whose policies are not carried to other nodes", "Disable it first."));
+        Refuse(table.HasRules, () => ControlErrors.UnsupportedTableFeature(name, "has rewrite rules", "Drop them first."));
+        Refuse(table.ForeignKeys.Length > 0, () => ControlErrors.HasForeignKey(name, table.ForeignKeys[0]));
+        Refuse(table.Columns.IsEmpty, () => ControlErrors.UnsupportedTableFeature(name, "has no columns", "Add some."));
+    }
+
+    /// <summary>The key's columns and types.</summary>
+    public static (ImmutableArray<ColumnDefinition> Columns, ImmutableArray<KeyType> Types) Key(TableDefinition table, ImmutableArray<string> names)
+    {
+        var columns = names.Select(n => table.Columns.FirstOrDefault(c => c.Name == n)
+            ?? throw new ShardProxyException(ControlErrors.ColumnUnknown(table.Name.ToString(), n))).ToImmutableArray();
+        var types = columns.Select(c => KeyTypes.FromOid(c.TypeOid) is { } type && c.HasBuiltInDeterministicCollation
+            ? type
+            : throw new ShardProxyException(ControlErrors.KeyTypeUnsupported(c.Name, c.TypeSql))).ToImmutableArray();
+        var numbers = columns.Select(c => c.Number).ToHashSet();
+        Refuse(numbers.Count != columns.Length, () => ControlErrors.UnsupportedTableFeature(table.Name.ToString(), "has a column named twice in its shard key", "Name each once."));
+        foreach (var index in table.UniqueIndexes)
+        {
+            Refuse(index.IsExclusion || !numbers.IsSubsetOf(index.Columns), () => ControlErrors.UniqueWithoutKey(table.Name.ToString(), index.Name));
+        }
+
+        return (columns, types);
+    }
+
+    /// <summary>Refuses NULLs in the key. True for the columns that still need NOT NULL.</summary>
+    public static async Task<ImmutableArray<ColumnDefinition>> NullableAsync(
+        NpgsqlConnection home, TableDefinition table, ImmutableArray<ColumnDefinition> key, CancellationToken cancellationToken)
+    {
+        var nullable = key.Where(c => !c.IsNotNull).ToImmutableArray();
+        foreach (var column in nullable)
+        {
+            var hasNulls = await home.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM {table.Name} WHERE {SqlIdentifier.Quote(column.Name)} IS NULL)", cancellationToken);
+            Refuse(hasNulls, () => ControlErrors.KeyHasNulls(table.Name.ToString(), column.Name));
+        }
+
+        return nullable;
+    }
+
+    private static void Refuse(bool isRefused, Func<ShardProxyError> error)
+    {
+        if (isRefused)
+        {
+            throw new ShardProxyException(error());
+        }
+    }
+}

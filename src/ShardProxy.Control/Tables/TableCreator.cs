@@ -1,0 +1,110 @@
+using System.Text;
+using Npgsql;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Tables;
+
+/// <summary>
+/// Creates a table on a node from its definition on the home node. Sequences behind serial and identity columns become one per node,
+/// interleaved, so that no two nodes hand out the same number.
+/// </summary>
+internal static class TableCreator
+{
+    /// <param name="connection">To the node; everything is done in one transaction.</param>
+    /// <param name="table">From the home node.</param>
+    /// <param name="isSharded">A replicated table keeps no sequence default: every node would compute another value for the same row.</param>
+    /// <param name="interleave">Position of the node and number of nodes.</param>
+    public static async Task CreateAsync(
+        NpgsqlConnection connection, TableDefinition table, bool isSharded, (int Index, int Count, long Start) interleave, CancellationToken cancellationToken)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+
+        // The definitions come from a session whose search_path is the default; role settings of this one must not change their meaning.
+        await connection.RunAsync("SET LOCAL client_min_messages = warning", cancellationToken);
+        await connection.RunAsync($"CREATE SCHEMA IF NOT EXISTS {SqlIdentifier.Quote(table.Name.Schema)}", cancellationToken);
+        foreach (var sql in Statements(table, isSharded, interleave))
+        {
+            await connection.RunAsync(sql, cancellationToken);
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>Gives the home node's own sequences their place in the interleaving.</summary>
+    public static IEnumerable<string> HomeSequenceStatements(TableDefinition table, int nodes)
+    {
+        foreach (var column in table.Columns)
+        {
+            if (column.OwnedSequence is { } sequence)
+            {
+                yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes}";
+            }
+            else if (column.Identity != '\0' && column.Identity != ' ')
+            {
+                yield return $"ALTER TABLE {table.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes}";
+            }
+        }
+    }
+
+    /// <summary>True when the column draws from a sequence.</summary>
+    public static bool HasSequence(ColumnDefinition column) => column.OwnedSequence is not null || column.Identity is 'a' or 'd';
+
+    private static IEnumerable<string> Statements(TableDefinition table, bool isSharded, (int Index, int Count, long Start) interleave)
+    {
+        var options = $"INCREMENT BY {interleave.Count} START WITH {interleave.Start + interleave.Index}";
+        foreach (var column in table.Columns.Where(c => c.OwnedSequence is not null && isSharded))
+        {
+            yield return $"CREATE SEQUENCE IF NOT EXISTS {column.OwnedSequence} {options}";
+        }
+
+        var columns = table.Columns.Select(c => ColumnSql(c, isSharded, options));
+        var storage = table.Options is { } parameters ? $" WITH ({parameters})" : "";
+        yield return $"CREATE TABLE {table.Name} ({string.Join(", ", columns)}){storage}";
+        foreach (var constraint in table.Constraints)
+        {
+            yield return $"ALTER TABLE {table.Name} ADD CONSTRAINT {SqlIdentifier.Quote(constraint.Name)} {constraint.Sql}";
+        }
+
+        foreach (var definition in table.Indexes.Concat(table.Triggers))
+        {
+            yield return definition.Sql;
+        }
+
+        yield return $"ALTER TABLE {table.Name} OWNER TO {table.OwnerSql}";
+        foreach (var column in table.Columns.Where(c => c.OwnedSequence is not null && isSharded))
+        {
+            yield return $"ALTER SEQUENCE {column.OwnedSequence} OWNER TO {table.OwnerSql}";
+            yield return $"ALTER SEQUENCE {column.OwnedSequence} OWNED BY {table.Name}.{SqlIdentifier.Quote(column.Name)}";
+        }
+
+        foreach (var grant in table.Grants)
+        {
+            yield return grant;
+        }
+    }
+
+    private static string ColumnSql(ColumnDefinition column, bool isSharded, string sequenceOptions)
+    {
+        var sql = new StringBuilder().Append(SqlIdentifier.Quote(column.Name)).Append(' ').Append(column.TypeSql);
+        if (column.CollationSql is { } collation)
+        {
+            sql.Append(" COLLATE ").Append(collation);
+        }
+
+        if (column.IsGenerated)
+        {
+            sql.Append($" GENERATED ALWAYS AS ({column.DefaultSql}) STORED");
+        }
+        else if (column.Identity is 'a' or 'd')
+        {
+            sql.Append(isSharded ? $" GENERATED {(column.Identity == 'a' ? "ALWAYS" : "BY DEFAULT")} AS IDENTITY ({sequenceOptions})" : "");
+        }
+        else if (column.DefaultSql is { } expression && (isSharded || column.OwnedSequence is null))
+        {
+            sql.Append(" DEFAULT ").Append(expression);
+        }
+
+        return sql.Append(column.IsNotNull ? " NOT NULL" : "").ToString();
+    }
+}

@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Tables;
+
+/// <summary>A column as pg_catalog describes it, with everything needed to create it elsewhere.</summary>
+internal sealed record ColumnDefinition(
+    int Number, string Name, uint TypeOid, int TypeModifier, string TypeSql, string? CollationSql, bool HasBuiltInDeterministicCollation, bool IsNotNull,
+    string? DefaultSql, char Identity, bool IsGenerated, string? OwnedSequence)
+{
+    public TableColumn ToColumn() => new(Name, TypeOid, TypeModifier, IsNotNull, IsGenerated);
+}
+
+/// <summary>A constraint, index or trigger: its name and the SQL that pg_catalog reconstructs.</summary>
+internal sealed record NamedDefinition(string Name, string Sql);
+
+/// <summary>A unique index with the numbers of its columns; 0 stands for an expression.</summary>
+internal sealed record UniqueIndex(string Name, ImmutableArray<int> Columns, bool IsExclusion);
+
+/// <summary>A table on the home node, as far as it can be carried to another node.</summary>
+internal sealed record TableDefinition
+{
+    public required QualifiedName Name { get; init; }
+
+    /// <summary>pg_class.relkind.</summary>
+    public required char Kind { get; init; }
+
+    /// <summary>pg_class.relpersistence.</summary>
+    public required char Persistence { get; init; }
+
+    public required bool Inherits { get; init; }
+
+    public required bool HasRowSecurity { get; init; }
+
+    public required bool HasRules { get; init; }
+
+    public required string OwnerSql { get; init; }
+
+    /// <summary>Storage parameters such as <c>fillfactor=70</c>, or null.</summary>
+    public required string? Options { get; init; }
+
+    public ImmutableArray<ColumnDefinition> Columns { get; init; } = [];
+
+    /// <summary>CHECK, PRIMARY KEY and UNIQUE constraints.</summary>
+    public ImmutableArray<NamedDefinition> Constraints { get; init; } = [];
+
+    public ImmutableArray<string> ForeignKeys { get; init; } = [];
+
+    /// <summary>CREATE INDEX statements of indexes behind no constraint.</summary>
+    public ImmutableArray<NamedDefinition> Indexes { get; init; } = [];
+
+    public ImmutableArray<UniqueIndex> UniqueIndexes { get; init; } = [];
+
+    /// <summary>CREATE TRIGGER statements.</summary>
+    public ImmutableArray<NamedDefinition> Triggers { get; init; } = [];
+
+    /// <summary>GRANT statements.</summary>
+    public ImmutableArray<string> Grants { get; init; } = [];
+}

@@ -1,0 +1,346 @@
+using System.Collections.Immutable;
+using Npgsql;
+using ShardProxy.Catalog;
+using ShardProxy.Catalog.Journal;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Tables;
+
+/// <summary>
+/// SHARD TABLE and REPLICATE TABLE, on an empty or a filled table. While it runs, statements on the table wait in the proxies and direct
+/// writers wait for a lock at home; a failure undoes everything, a crash is undone or ended by the next start from the journal.
+/// </summary>
+public sealed class TableDistributor : IDisposable
+{
+    private const int RangesPerNode = 4;
+    private static readonly TimeSpan BarrierDeadline = TimeSpan.FromMinutes(1);
+    private readonly RoutingCatalog _catalog;
+    private readonly DistributionJournal _journal;
+    private readonly NodeConnections _connections;
+    private readonly IProxyFleet _fleet;
+    private readonly SemaphoreSlim _oneAtATime = new(1, 1);
+
+    public TableDistributor(RoutingCatalog catalog, DistributionJournal journal, NodeConnections connections, IProxyFleet fleet)
+    {
+        _catalog = catalog;
+        _journal = journal;
+        _connections = connections;
+        _fleet = fleet;
+    }
+
+    /// <summary>Called between the steps; tests make it fail.</summary>
+    internal Func<string, Task> BeforeStep { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>Shards a table by the hash of its key columns, in a group of its own or beside another table.</summary>
+    /// <param name="schema">Schema, or null to look the name up as PostgreSQL does.</param>
+    /// <param name="name">Stored (case-folded) name.</param>
+    /// <param name="keyColumns">Stored names of the key's columns, in key order.</param>
+    /// <param name="colocateWith">A sharded table whose group it joins, or null.</param>
+    /// <param name="cancellationToken">Undoes what was begun.</param>
+    /// <exception cref="ShardProxyException">SHP-620 to 635.</exception>
+    public Task<TableResult> ShardAsync(
+        string? schema, string name, ImmutableArray<string> keyColumns, QualifiedName? colocateWith, CancellationToken cancellationToken) =>
+        OneAtATimeAsync(
+            async home =>
+            {
+                var definition = await InspectAsync(home, schema, name, cancellationToken);
+                var (key, types) = TableChecks.Key(definition, keyColumns);
+                var nullable = await TableChecks.NullableAsync(home, definition, key, cancellationToken);
+                var notices = nullable.Select(c => $"column \"{c.Name}\" of table {definition.Name} is NOT NULL now, as a shard key has to be").ToList();
+                notices.AddRange(definition.Columns.Where(TableCreator.HasSequence).Select(c =>
+                    $"numbers drawn for column \"{c.Name}\" are interleaved over the nodes: unique, but with gaps and not in order"));
+                notices.AddRange(definition.Triggers.Select(t => $"trigger \"{t.Name}\" runs on each node for the rows there"));
+                var placed = new PlacedTable
+                {
+                    Name = definition.Name,
+                    Placement = TablePlacement.Sharded,
+                    GroupId = 0,
+                    KeyColumns = [.. key.Select(definition.Columns.IndexOf)],
+                    Columns = [.. definition.Columns.Select(c => c.ToColumn() with { IsNotNull = c.IsNotNull || key.Contains(c) })],
+                    IsChanging = true,
+                };
+                await DistributeAsync(definition, s => WithSharded(s, placed, types, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
+                return new TableResult(definition.Name, [.. notices]);
+            },
+            cancellationToken);
+
+    /// <summary>Puts every row of a table on every node.</summary>
+    /// <exception cref="ShardProxyException">SHP-620 to 635.</exception>
+    public Task<TableResult> ReplicateAsync(string? schema, string name, CancellationToken cancellationToken) =>
+        OneAtATimeAsync(
+            async home =>
+            {
+                var definition = await InspectAsync(home, schema, name, cancellationToken);
+                var placed = new PlacedTable
+                {
+                    Name = definition.Name,
+                    Placement = TablePlacement.Replicated,
+                    GroupId = 0,
+                    KeyColumns = [],
+                    Columns = [.. definition.Columns.Select(c => c.ToColumn())],
+                    IsChanging = true,
+                };
+                await DistributeAsync(definition, s => Fresh(s, placed.Name).WithTable(placed), [], cancellationToken);
+                return new TableResult(definition.Name, [.. definition.Columns.Where(TableCreator.HasSequence).Select(c =>
+                    $"column \"{c.Name}\" draws numbers on the home node only: give it a value when inserting")]);
+            },
+            cancellationToken);
+
+    public void Dispose() => _oneAtATime.Dispose();
+
+    /// <summary>Undoes or ends what an earlier process left.</summary>
+    public async Task RecoverAsync(CancellationToken cancellationToken)
+    {
+        foreach (var record in await _journal.ListAsync(cancellationToken))
+        {
+            await (record.Phase == DistributionPhase.Copying ? UndoAsync(record, cancellationToken) : SwitchAsync(record, cancellationToken));
+        }
+    }
+
+    private static CatalogState Fresh(CatalogState state, QualifiedName name) =>
+        state.FindTable(name) is null ? state : throw new ShardProxyException(ControlErrors.AlreadyPlaced(name.ToString()));
+
+    private static CatalogState WithSharded(CatalogState state, PlacedTable table, ImmutableArray<KeyType> types, QualifiedName? colocateWith)
+    {
+        Fresh(state, table.Name);
+        if (colocateWith is { } other)
+        {
+            var beside = state.FindTable(other) is { Placement: TablePlacement.Sharded } found ? found : throw new ShardProxyException(ControlErrors.NotSharded(other.ToString()));
+            var group = state.Groups.Single(g => g.Id == beside.GroupId);
+            if (!group.KeyTypes.Select(Family).SequenceEqual(types.Select(Family)))
+            {
+                throw new ShardProxyException(ControlErrors.ColocationMismatch(table.Name.ToString(), other.ToString()));
+            }
+
+            if (state.Moves.Any(m => m.GroupId == group.Id))
+            {
+                throw new ShardProxyException(ControlErrors.GroupIsMoving(other.ToString()));
+            }
+
+            return state.WithTable(table with { GroupId = group.Id });
+        }
+
+        var id = state.NextGroupId;
+        var nodes = state.Nodes.OrderBy(n => n.Id).ToList();
+        var ranges = EvenRanges(id, state.NextRangeId, nodes);
+        var made = new TableGroup(id, table.Name.Schema == "public" ? table.Name.Name : $"{table.Name.Schema}.{table.Name.Name}", ShardingMethod.Hash, types, ranges);
+        return state.WithTable(table with { GroupId = id }) with
+        {
+            Groups = state.Groups.Add(made),
+            NextGroupId = id + 1,
+            NextRangeId = state.NextRangeId + ranges.Length,
+        };
+    }
+
+    // Integers of all widths hash alike, and so do text and varchar: joins between them stay on one node.
+    private static KeyType Family(KeyType type) => type switch
+    {
+        KeyType.Int2 or KeyType.Int4 => KeyType.Int8,
+        KeyType.Varchar => KeyType.Text,
+        _ => type,
+    };
+
+    /// <summary>Equal slices of the key space, neighbouring ones on one node: the predicate of what a node owns stays short.</summary>
+    internal static ImmutableArray<ShardRange> EvenRanges(int groupId, int firstId, IReadOnlyList<Node> nodes)
+    {
+        var count = nodes.Count * RangesPerNode;
+        var ranges = ImmutableArray.CreateBuilder<ShardRange>(count);
+        for (var i = 0; i < count; i++)
+        {
+            ranges.Add(new ShardRange(firstId + i, groupId, Start(i), i == count - 1 ? null : Start(i + 1), nodes[i / RangesPerNode].Id));
+        }
+
+        return ranges.ToImmutable();
+
+        long Start(int i) => (long)(((Int128)i << 64) / count + long.MinValue);
+    }
+
+    private static async Task<TableDefinition> InspectAsync(NpgsqlConnection home, string? schema, string name, CancellationToken cancellationToken)
+    {
+        var found = await TableInspector.ResolveAsync(home, schema, name, cancellationToken)
+            ?? throw new ShardProxyException(ControlErrors.TableUnknown(schema is null ? name : $"{schema}.{name}"));
+
+        // With nothing else on the path pg_catalog's reconstructions come out fully qualified.
+        await home.RunAsync("SET search_path = pg_catalog", cancellationToken);
+        var definition = await TableInspector.InspectAsync(home, found, cancellationToken);
+        TableChecks.Distributable(definition);
+        return definition;
+    }
+
+    private async Task DistributeAsync(
+        TableDefinition definition, Func<CatalogState, CatalogState> place, ImmutableArray<string> makeNotNull, CancellationToken cancellationToken)
+    {
+        var before = await _catalog.LoadAsync(cancellationToken);
+        place(before);
+        await RefuseElsewhereAsync(definition.Name, before.Nodes, cancellationToken);
+        var record = new DistributionRecord(definition.Name.Schema, definition.Name.Name, DistributionPhase.Copying, makeNotNull);
+        await _journal.WriteAsync(record, cancellationToken);
+        try
+        {
+            await BeforeStep("announce");
+            var state = (await _catalog.TryUpdateAsync(place, cancellationToken))!;
+            await BarrierAsync(state, cancellationToken);
+            await CopyAsync(definition, state, makeNotNull, record, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            // The journal says which way; past the switch there is only forward.
+            if ((await _journal.ListAsync(CancellationToken.None)).FirstOrDefault(r => r.Schema == record.Schema && r.Name == record.Name) is { Phase: DistributionPhase.Switching } decided)
+            {
+                await SwitchAsync(decided, CancellationToken.None);
+                return;
+            }
+
+            await UndoAsync(record, CancellationToken.None);
+            throw e switch
+            {
+                ShardProxyException or OperationCanceledException => e,
+                PostgresException p => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{p.SqlState}: {p.MessageText}."), e),
+                _ => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{e.Message}."), e),
+            };
+        }
+
+        await SwitchAsync(record with { Phase = DistributionPhase.Switching }, CancellationToken.None);
+    }
+
+    private async Task CopyAsync(
+        TableDefinition definition, CatalogState state, ImmutableArray<string> makeNotNull, DistributionRecord record, CancellationToken cancellationToken)
+    {
+        var table = state.FindTable(definition.Name)!;
+        var spread = new TableSpread(table, state.Groups.FirstOrDefault(g => g.Id == table.GroupId));
+        var homeNode = state.Nodes.Single(n => n.IsHome);
+        await using var home = await _connections.OpenAsync(homeNode, cancellationToken);
+        await home.RunAsync("BEGIN", cancellationToken);
+
+        // A transaction that wrote to the table may itself wait for this statement to end: one of the two has to give way.
+        await home.RunAsync("SET LOCAL lock_timeout = '10s'", cancellationToken);
+        await home.RunAsync($"LOCK TABLE ONLY {definition.Name} IN SHARE MODE", cancellationToken);
+        var start = await NextNumberAsync(home, definition, cancellationToken);
+        var others = state.Nodes.Where(n => !n.IsHome).OrderBy(n => n.Id).ToList();
+        var notNull = definition with { Columns = [.. definition.Columns.Select(c => c with { IsNotNull = c.IsNotNull || makeNotNull.Contains(c.Name) })] };
+        for (var i = 0; i < others.Count; i++)
+        {
+            await BeforeStep("copy");
+            await using var target = await _connections.OpenAsync(others[i], cancellationToken);
+            await TableCreator.CreateAsync(target, notNull, table.Placement == TablePlacement.Sharded, (i + 1, state.Nodes.Length, start), cancellationToken);
+            await spread.CopyAsync(home, target, others[i], cancellationToken);
+            await BeforeStep("verify");
+            await spread.VerifyAsync(home, target, others[i], cancellationToken);
+            await target.RunAsync($"ANALYZE {definition.Name}", cancellationToken);
+        }
+
+        foreach (var column in makeNotNull)
+        {
+            await home.RunAsync($"ALTER TABLE {definition.Name} ALTER COLUMN {SqlIdentifier.Quote(column)} SET NOT NULL", cancellationToken);
+        }
+
+        if (table.Placement == TablePlacement.Sharded && state.Nodes.Length > 1)
+        {
+            foreach (var sql in TableCreator.HomeSequenceStatements(definition, state.Nodes.Length))
+            {
+                await home.RunAsync(sql, cancellationToken);
+            }
+        }
+
+        // Decided under the lock, while nothing can have changed since the copies were shown equal.
+        await BeforeStep("decide");
+        await _journal.WriteAsync(record with { Phase = DistributionPhase.Switching }, cancellationToken);
+        await home.RunAsync("SET session_replication_role = replica", CancellationToken.None);
+        await spread.DeleteForeignAsync(home, homeNode, CancellationToken.None);
+        await home.RunAsync("COMMIT", CancellationToken.None);
+    }
+
+    /// <summary>Ends a distribution whose copies are complete: foreign rows at home go, then statements may go on.</summary>
+    private async Task SwitchAsync(DistributionRecord record, CancellationToken cancellationToken)
+    {
+        var name = new QualifiedName(record.Schema, record.Name);
+        var state = await _catalog.LoadAsync(cancellationToken);
+        if (state.FindTable(name) is { IsChanging: true } table)
+        {
+            var homeNode = state.Nodes.Single(n => n.IsHome);
+            await using (var home = await _connections.OpenAsync(homeNode, cancellationToken))
+            {
+                await home.RunAsync("SET session_replication_role = replica", cancellationToken);
+                await new TableSpread(table, state.Groups.FirstOrDefault(g => g.Id == table.GroupId)).DeleteForeignAsync(home, homeNode, cancellationToken);
+            }
+
+            state = (await _catalog.TryUpdateAsync(s => s.WithTable(s.FindTable(name)! with { IsChanging = false }), cancellationToken))!;
+            await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
+        }
+
+        await _journal.RemoveAsync(record, cancellationToken);
+    }
+
+    /// <summary>Takes a distribution back: home has every row, so the copies go.</summary>
+    private async Task UndoAsync(DistributionRecord record, CancellationToken cancellationToken)
+    {
+        var name = new QualifiedName(record.Schema, record.Name);
+        var state = await _catalog.LoadAsync(cancellationToken);
+        foreach (var node in state.Nodes.Where(n => !n.IsHome))
+        {
+            await using var connection = await _connections.OpenAsync(node, cancellationToken);
+            await connection.RunAsync($"SET client_min_messages = warning; DROP TABLE IF EXISTS {name}", cancellationToken);
+        }
+
+        if (state.FindTable(name) is { IsChanging: true })
+        {
+            state = (await _catalog.TryUpdateAsync(s => s.WithoutTable(name), cancellationToken))!;
+            await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
+        }
+
+        await _journal.RemoveAsync(record, cancellationToken);
+    }
+
+    private async Task RefuseElsewhereAsync(QualifiedName name, ImmutableArray<Node> nodes, CancellationToken cancellationToken)
+    {
+        foreach (var node in nodes.Where(n => !n.IsHome))
+        {
+            await using var connection = await _connections.OpenAsync(node, cancellationToken);
+            if (await TableInspector.ResolveAsync(connection, name.Schema, name.Name, cancellationToken) is not null)
+            {
+                throw new ShardProxyException(ControlErrors.ExistsElsewhere(name.ToString(), node.Name));
+            }
+        }
+    }
+
+    private async Task BarrierAsync(CatalogState state, CancellationToken cancellationToken)
+    {
+        var reports = await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.EarlierStatements, BarrierDeadline, cancellationToken);
+        if (!reports.All(r => r.IsDrained))
+        {
+            throw new ShardProxyException(ControlErrors.StepTimedOut("wait for earlier statements", BarrierDeadline));
+        }
+    }
+
+    /// <summary>A number above all that the table's sequences have drawn.</summary>
+    private static async Task<long> NextNumberAsync(NpgsqlConnection home, TableDefinition definition, CancellationToken cancellationToken)
+    {
+        long highest = 0;
+        foreach (var column in definition.Columns.Where(TableCreator.HasSequence))
+        {
+            highest = Math.Max(highest, await home.ScalarAsync<long>(
+                "SELECT coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence($1, $2)::regclass), 0)", cancellationToken, definition.Name.ToString(), column.Name));
+        }
+
+        return highest;
+    }
+
+    private async Task<TableResult> OneAtATimeAsync(Func<NpgsqlConnection, Task<TableResult>> run, CancellationToken cancellationToken)
+    {
+        await _oneAtATime.WaitAsync(cancellationToken);
+        try
+        {
+            var state = await _catalog.LoadAsync(cancellationToken);
+            await using var home = await _connections.OpenAsync(state.Nodes.Single(n => n.IsHome), cancellationToken);
+            return await run(home);
+        }
+        finally
+        {
+            _oneAtATime.Release();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Collections.Immutable;
+using Npgsql;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Control.Tables;
+
+/// <summary>Reads a table's definition from pg_catalog.</summary>
+internal static class TableInspector
+{
+    private const string NameSql = """
+        SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = CASE WHEN $1 = '' THEN to_regclass(quote_ident($2)) ELSE to_regclass(quote_ident($1) || '.' || quote_ident($2)) END
+        """;
+
+    private const string TableSql = """
+        SELECT c.relkind, c.relpersistence,
+               c.relispartition OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid OR i.inhparent = c.oid),
+               c.relrowsecurity, EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid),
+               quote_ident(pg_get_userbyid(c.relowner)), array_to_string(c.reloptions, ', ')
+        FROM pg_class c WHERE c.oid = $1::regclass
+        """;
+
+    private const string ColumnsSql = """
+        SELECT a.attnum::int, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+               CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END,
+               coalesce(co.collisdeterministic AND co.oid < 16384, true), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated <> '',
+               (SELECT sq.oid::regclass::text FROM pg_depend p JOIN pg_class sq ON sq.oid = p.refobjid AND sq.relkind = 'S'
+                WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass LIMIT 1)
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+        """;
+
+    private const string ConstraintsSql = """
+        SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::regclass AND contype IN ('c', 'p', 'u')
+        ORDER BY contype = 'c', conname
+        """;
+
+    private const string ForeignKeysSql = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND (conrelid = $1::regclass OR confrelid = $1::regclass)";
+
+    private const string IndexesSql = """
+        SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+        ORDER BY c.relname
+        """;
+
+    private const string UniqueSql = """
+        SELECT c.relname, i.indkey::int2[]::int[], i.indisexclusion FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = $1::regclass AND (i.indisunique OR i.indisexclusion) ORDER BY c.relname
+        """;
+
+    private const string TriggersSql = """
+        SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgname NOT LIKE '~~shardproxy%' ORDER BY tgname
+        """;
+
+    private const string GrantsSql = """
+        SELECT format('GRANT %s ON %s TO %s%s', x.privilege_type, $1::regclass::text,
+                      CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+        FROM pg_class c, LATERAL aclexplode(c.relacl) x WHERE c.oid = $1::regclass AND x.grantee <> c.relowner
+        """;
+
+    /// <summary>The table's full name, or null when the home node has no such relation.</summary>
+    public static async Task<QualifiedName?> ResolveAsync(NpgsqlConnection connection, string? schema, string name, CancellationToken cancellationToken)
+    {
+        var found = await connection.RowsAsync(NameSql, r => new QualifiedName(r.GetString(0), r.GetString(1)), cancellationToken, schema ?? "", name);
+        return found.Count == 0 ? null : found[0];
+    }
+
+    public static async Task<TableDefinition> InspectAsync(NpgsqlConnection connection, QualifiedName name, CancellationToken cancellationToken)
+    {
+        var table = name.ToString();
+        var head = (await connection.RowsAsync(
+            TableSql,
+            r => new TableDefinition
+            {
+                Name = name,
+                Kind = r.GetChar(0),
+                Persistence = r.GetChar(1),
+                Inherits = r.GetBoolean(2),
+                HasRowSecurity = r.GetBoolean(3),
+                HasRules = r.GetBoolean(4),
+                OwnerSql = r.GetString(5),
+                Options = Text(r, 6),
+            },
+            cancellationToken,
+            table)).Single();
+        return head with
+        {
+            Columns = await ColumnsAsync(connection, name, cancellationToken),
+            Constraints = await NamedAsync(ConstraintsSql),
+            ForeignKeys = [.. await connection.RowsAsync(ForeignKeysSql, r => r.GetString(0), cancellationToken, table)],
+            Indexes = await NamedAsync(IndexesSql),
+            UniqueIndexes = [.. await connection.RowsAsync(
+                UniqueSql, r => new UniqueIndex(r.GetString(0), [.. r.GetFieldValue<int[]>(1)], r.GetBoolean(2)), cancellationToken, table)],
+            Triggers = await NamedAsync(TriggersSql),
+            Grants = [.. await connection.RowsAsync(GrantsSql, r => r.GetString(0), cancellationToken, table)],
+        };
+
+        async Task<ImmutableArray<NamedDefinition>> NamedAsync(string sql) =>
+            [.. await connection.RowsAsync(sql, r => new NamedDefinition(r.GetString(0), r.GetString(1)), cancellationToken, table)];
+    }
+
+    /// <summary>Columns in physical order, dropped ones left out.</summary>
+    public static async Task<ImmutableArray<ColumnDefinition>> ColumnsAsync(NpgsqlConnection connection, QualifiedName name, CancellationToken cancellationToken) =>
+    [
+        .. await connection.RowsAsync(
+            ColumnsSql,
+            r => new ColumnDefinition(
+                r.GetInt32(0), r.GetString(1), r.GetFieldValue<uint>(2), r.GetInt32(3), r.GetString(4), Text(r, 5), r.GetBoolean(6), r.GetBoolean(7), Text(r, 8),
+                r.GetChar(9), r.GetBoolean(10), Text(r, 11)),
+            cancellationToken,
+            name.ToString()),
+    ];
+
+    private static string? Text(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
+}

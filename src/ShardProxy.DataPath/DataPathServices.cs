@@ -1,0 +1,30 @@
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Recording;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Console;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath;
+
+/// <summary>What every session shares. Built once by <see cref="DataPlane"/>.</summary>
+internal sealed record DataPathServices(
+    DataPathOptions Options,
+    TimeProvider Time,
+    StatementAnalyzer Analyzer,
+    RoutingTableHolder Holder,
+    ActivityBoard Board,
+    BackendPools Pools,
+    ServerConnector Connector,
+    WorkloadRecorder Recorder,
+    CanonicalStatements Canonical,
+    DataPathCounters Counters,
+    IConsole Console,
+    ISchemaObserver SchemaObserver,
+    string BootId)
+{
+    /// <summary>What every write to a replicated table passes.</summary>
+    public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
+}

@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Recording;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Console;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Views;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Auth;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath;
+
+/// <summary>
+/// The data plane of one proxy: everything between a client's socket and the servers'. Routing tables come in by
+/// <see cref="PublishAsync"/>; load and reports go out. It knows nothing of catalogs, plans or migrations.
+/// </summary>
+public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
+{
+    private readonly DataPathOptions _options;
+    private readonly ITransport _transport;
+    private readonly ILogger _logger;
+    private readonly SessionRegistry _registry = new();
+    private readonly DataPathServices _services;
+    private readonly RouteExplainer _explainer;
+    private readonly DataPathInstruments _instruments;
+    private ClientListener? _listener;
+    private Task _accepting = Task.CompletedTask;
+
+    public DataPlane(
+        DataPathOptions options,
+        RoutingTable initial,
+        StatementAnalyzer analyzer,
+        ITransport transport,
+        INodeAddress addresses,
+        IConsole console,
+        ISchemaObserver schemaObserver,
+        TimeProvider time,
+        ILoggerFactory loggers)
+    {
+        _options = options;
+        _transport = transport;
+        _logger = loggers.CreateLogger<DataPlane>();
+        var holder = new RoutingTableHolder(initial);
+        var connector = new ServerConnector(options, transport, addresses, time);
+        Recorder = new WorkloadRecorder(options.ProxyId, time);
+        Counters = new DataPathCounters();
+        Analyzer = analyzer;
+        _services = new DataPathServices(
+            options, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(options, connector, time), connector, Recorder,
+            new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant());
+        _explainer = new RouteExplainer(_services);
+        _instruments = new DataPathInstruments(this);
+    }
+
+    /// <summary>Load as the statements make it.</summary>
+    public WorkloadRecorder Recorder { get; }
+
+    public DataPathCounters Counters { get; }
+
+    public StatementAnalyzer Analyzer { get; }
+
+    /// <summary>The routing table in use.</summary>
+    public RoutingTable Current => _services.Holder.Current;
+
+    /// <summary>Clients logged in.</summary>
+    public int SessionCount => _registry.Count;
+
+    /// <summary>Where clients connect; known once started.</summary>
+    public IPEndPoint? EndPoint { get; private set; }
+
+    /// <summary>Opens the listener and begins to serve.</summary>
+    public async ValueTask StartAsync(CancellationToken cancellationToken)
+    {
+        var listener = await _transport.ListenAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
+        EndPoint = listener.LocalEndPoint;
+        var secrets = _options.Users.ToDictionary(
+            u => u.Name,
+            u => new LoginSecret(u.Password is null ? null : ScramVerifier.FromPassword(u.Password), u.IsAdmin),
+            StringComparer.Ordinal);
+        var handshake = new ClientHandshake(_options, secrets, new ScramMock(RandomNumberGenerator.GetBytes(32)));
+        _listener = new ClientListener(_services, handshake, _registry, listener, _logger);
+        _accepting = _listener.RunAsync();
+    }
+
+    /// <summary>Stops accepting, ends all sessions and closes the pools.</summary>
+    public async ValueTask StopAsync()
+    {
+        if (_listener is { } listener)
+        {
+            _listener = null;
+            await listener.StopAsync().ConfigureAwait(false);
+            try
+            {
+                await _accepting.ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                // It was told to stop.
+            }
+
+            listener.Dispose();
+        }
+
+        _services.Pools.Close();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync().ConfigureAwait(false);
+        _instruments.Dispose();
+    }
+
+    internal IEnumerable<(string Node, long Timeouts)> PoolTimeouts() => _services.Pools.Timeouts();
+
+    public async ValueTask<ImmutableArray<EpochReport>> PublishAsync(RoutingTable table, DrainScope scope, TimeSpan deadline, CancellationToken cancellationToken) =>
+        [await _services.Board.PublishAsync(_options.ProxyId, table, scope, deadline, cancellationToken).ConfigureAwait(false)];
+
+    public ValueTask<long> OldestTransactionOnRangeMsAsync(int rangeId, CancellationToken cancellationToken) => new(_services.Board.OldestOnRangeMs(rangeId));
+
+    public ImmutableArray<SessionSnapshot> Sessions() => _registry.Snapshots();
+
+    public ImmutableArray<PoolSnapshot> Pools() => _services.Pools.Snapshots();
+
+    public ImmutableArray<StatementSnapshot> Statements(int limit) => _explainer.Statements(limit);
+
+    public ImmutableArray<string> ExplainRoute(string sql) => _explainer.Explain(sql);
+}

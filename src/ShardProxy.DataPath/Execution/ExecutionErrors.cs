@@ -1,0 +1,25 @@
+using ShardProxy.Model.Errors;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>Errors of execution over several nodes (SHP-4xx).</summary>
+internal static class ExecutionErrors
+{
+    public static ShardProxyError ReplicasDiffer(string node) => new(
+        "XX001",
+        "SHP-402",
+        $"a write to a replicated table changed another number of rows on node \"{node}\" than on the home node",
+        "The statement was rolled back. Compare the replicated table on all nodes: someone wrote to one of them directly.");
+
+    public static readonly ShardProxyError TooManyRows = new(
+        "54000", "SHP-409", "a statement that runs on all nodes returns more than 10000 rows", "Leave RETURNING out, or write fewer rows at a time.");
+
+    public static readonly ShardProxyError FencedTooOften = new(
+        "40001", "SHP-403", "the statement met a closed write gate again and again", "Retry the transaction.");
+
+    public static readonly ShardProxyError ReplicatedParameters = new(
+        "0A000", "SHP-404", "this statement cannot run with bound parameters on several nodes", "Send it as a simple query.");
+
+    public static readonly ShardProxyError ConformingStrings = new(
+        "0A000", "SHP-410", "standard_conforming_strings cannot be turned off behind the proxy", "Write E'…' for strings with backslash escapes.");
+}

@@ -1,0 +1,234 @@
+using System.Text;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>
+/// Runs one statement on every node: writes to replicated tables and DDL inside a block (opened here, and committed in two phases, when
+/// the client has none open), VACUUM and the like outside one. The home node goes first, so that locks are taken in one order
+/// everywhere, and its reply is the client's.
+/// </summary>
+internal static class FanOutExecutor
+{
+    /// <summary>
+    /// Runs a statement. Writes its reply, no ReadyForQuery, and a RowDescription only when <paramref name="describesRows"/>.
+    /// </summary>
+    public static async ValueTask RunAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand sql, bool describesRows)
+    {
+        if (plan.Kind == RouteKind.BroadcastOutside)
+        {
+            await RunOutsideAsync(session, plan, table, sql).ConfigureAwait(false);
+            return;
+        }
+
+        await InBlockAsync(session, plan, async () =>
+        {
+            if (plan.Kind == RouteKind.ReplicatedWrite)
+            {
+                if (await session.Services.ReplicatedWrites.PrepareAsync(session, plan, table, shape, sql).ConfigureAwait(false) is not { } prepared)
+                {
+                    return null;
+                }
+
+                sql = prepared;
+            }
+
+            var home = await HomeAsync(session, table, sql, describesRows).ConfigureAwait(false);
+            if (home is null || (plan.ChangesSchema && !await SchemaGuard.CheckAsync(session, plan, table).ConfigureAwait(false)))
+            {
+                return null;
+            }
+
+            return await OthersAsync(session, plan, table, sql, home).ConfigureAwait(false) ? home : null;
+        }).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Runs an action in the client's block, or in a block of its own that is committed when the action succeeds. The action returns
+    /// the command tag, or null after it has written an error.
+    /// </summary>
+    public static async ValueTask InBlockAsync(Session session, RoutePlan plan, Func<ValueTask<string?>> action)
+    {
+        var transaction = session.Transaction;
+        var isImplicit = transaction.State == BlockState.Idle;
+        if (isImplicit)
+        {
+            transaction.Begin(session.Settings, null, isImplicit: true);
+        }
+
+        transaction.ChangesSchema |= plan.ChangesSchema;
+        string? tag;
+        try
+        {
+            tag = await action().ConfigureAwait(false);
+        }
+        catch when (isImplicit)
+        {
+            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
+            throw;
+        }
+
+        if (!isImplicit)
+        {
+            if (tag is not null)
+            {
+                MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag);
+            }
+
+            return;
+        }
+
+        if (tag is null)
+        {
+            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
+        }
+        else if (await TransactionExecutor.CommitBlockAsync(session).ConfigureAwait(false))
+        {
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag);
+        }
+    }
+
+    // The home node's rows (RETURNING) and notices go to the client; its tag is withheld until all nodes agree.
+    private static async ValueTask<string?> HomeAsync(Session session, RoutingTable table, NodeCommand sql, bool describesRows)
+    {
+        var server = await SessionServers.GetAsync(session, table.HomeNode).ConfigureAwait(false);
+        server.HasWritten = true;
+        var result = await RunOnAsync(session, server, sql).ConfigureAwait(false);
+        if (result is null)
+        {
+            return null;
+        }
+
+        result.WriteNotices(session.Output);
+        if (!result.IsOk)
+        {
+            session.Fail(result.ErrorPayload!);
+            return null;
+        }
+
+        if (result.IsTruncated)
+        {
+            session.Fail(ExecutionErrors.TooManyRows);
+            return null;
+        }
+
+        if (result.RowDescription is not null)
+        {
+            if (describesRows)
+            {
+                MessageWriter.Raw(session.Output, BackendTag.RowDescription, result.RowDescription);
+            }
+
+            foreach (var row in result.Rows)
+            {
+                RowWriter.Write(session.Output, row);
+            }
+        }
+
+        return result.Tag;
+    }
+
+    private static async ValueTask<bool> OthersAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql, string homeTag)
+    {
+        var text = plan.OtherNodesSql is null ? sql : new NodeCommand(Encoding.UTF8.GetBytes(plan.OtherNodesSql), null);
+        var servers = new List<ServerConnection>();
+        foreach (var node in table.Nodes.Where(n => !n.IsHome).OrderBy(n => n.Id))
+        {
+            var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
+            server.HasWritten = true;
+            servers.Add(server);
+        }
+
+        var results = await Task.WhenAll(servers.Select(s => RunOnAsync(session, s, text).AsTask())).ConfigureAwait(false);
+        for (var i = 0; i < results.Length; i++)
+        {
+            if (results[i] is not { } result)
+            {
+                return false;
+            }
+
+            if (!result.IsOk)
+            {
+                session.Fail(result.ErrorPayload!);
+                return false;
+            }
+
+            if (plan.Kind == RouteKind.ReplicatedWrite && !string.Equals(result.Tag, homeTag, StringComparison.Ordinal))
+            {
+                session.Fail(ExecutionErrors.ReplicasDiffer(servers[i].Node.Name));
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static async ValueTask<DialogResult?> RunOnAsync(Session session, ServerConnection server, NodeCommand sql)
+    {
+        try
+        {
+            return await SideDialog.RunAsync(server, sql).ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, server, mayHaveWritten: false);
+            return null;
+        }
+    }
+
+    private static async ValueTask RunOutsideAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql)
+    {
+        if (session.Transaction.State != BlockState.Idle)
+        {
+            // PostgreSQL's own refusal, or ANALYZE inside the block: the home node says which; its part is enough to fail on.
+            var inside = await SessionServers.GetAsync(session, table.HomeNode).ConfigureAwait(false);
+            if (await RunOnAsync(session, inside, sql).ConfigureAwait(false) is { } refused)
+            {
+                if (refused.IsOk)
+                {
+                    MessageWriter.CString(session.Output, BackendTag.CommandComplete, refused.Tag);
+                }
+                else
+                {
+                    session.Fail(refused.ErrorPayload!);
+                }
+            }
+
+            return;
+        }
+
+        string? tag = null;
+        foreach (var node in table.Nodes.OrderByDescending(n => n.IsHome).ThenBy(n => n.Id))
+        {
+            var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
+            if (await RunOnAsync(session, server, sql).ConfigureAwait(false) is not { } result)
+            {
+                return;
+            }
+
+            if (!result.IsOk)
+            {
+                session.Fail(result.ErrorPayload!);
+                return;
+            }
+
+            if (tag is null)
+            {
+                result.WriteNotices(session.Output);
+                tag = result.Tag;
+            }
+        }
+
+        MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag!);
+        if (plan.ChangesSchema)
+        {
+            await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>
+/// Commands about the session rather than about data: SET and RESET, DISCARD ALL, DEALLOCATE. What they change is the session's, not one
+/// server's. Each call writes the command's reply, no ReadyForQuery; nothing may be owed when it is called.
+/// </summary>
+internal static class SessionCommands
+{
+    /// <summary>True for statements this room carries out.</summary>
+    public static bool Handles(StatementShape shape) =>
+        (shape.Variable is { } variable && VariableExecutor.Handles(variable)) || IsDiscardAll(shape) || shape.Kind == StatementKind.Deallocate;
+
+    /// <summary>DISCARD ALL, as against the other forms of DISCARD.</summary>
+    public static bool IsDiscardAll(StatementShape shape) => shape.Kind == StatementKind.Discard && shape.ForbidsTransactionBlock;
+
+    /// <summary>Runs one command given as SQL text.</summary>
+    public static ValueTask RunAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text)
+    {
+        if (shape.Variable is { } variable)
+        {
+            return VariableExecutor.RunAsync(session, variable, text);
+        }
+
+        return shape.Kind == StatementKind.Discard ? DiscardAllAsync(session) : DeallocateAsync(session, shape.Prepared?.Name, text);
+    }
+
+    // Temporary tables, cursors, advisory locks and the like exist only where the session is pinned: they end with that connection.
+    private static async ValueTask DiscardAllAsync(Session session)
+    {
+        if (session.Transaction.State != BlockState.Idle)
+        {
+            session.Fail("25001", "DISCARD ALL cannot run inside a transaction block");
+            return;
+        }
+
+        session.Prepared.Clear();
+        session.IsSearchPathUnknown = false;
+        foreach (var pinned in session.HeldServers().Where(s => s.IsPinned))
+        {
+            SessionServers.Return(session, pinned);
+        }
+
+        if (!session.Settings.SameAs(session.StartupSettings))
+        {
+            // Reported parameters that change back are the client's to know.
+            var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            var before = new Dictionary<string, string>(server.Parameters, StringComparer.Ordinal);
+            session.Settings = session.StartupSettings;
+            await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            VariableExecutor.ReportChanges(session, before, server.Parameters);
+        }
+
+        MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DISCARD ALL");
+    }
+
+    // A statement of the extended protocol has another name on the servers; one of PREPARE is on the pinned server.
+    private static async ValueTask DeallocateAsync(Session session, string? name, ReadOnlyMemory<byte> text)
+    {
+        if (name is not null && session.Prepared.Remove(name, out var statement) && !statement.IsGone)
+        {
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DEALLOCATE");
+            return;
+        }
+
+        if (session.Pinned is { } pinned)
+        {
+            DialogResult result;
+            try
+            {
+                await SessionServers.GetAsync(session, pinned.Node).ConfigureAwait(false);
+                result = await SideDialog.RunAsync(pinned, text).ConfigureAwait(false);
+            }
+            catch (EndOfStreamException)
+            {
+                ServerLoss.Report(session, pinned, mayHaveWritten: false);
+                return;
+            }
+
+            if (!result.IsOk)
+            {
+                session.Fail(result.ErrorPayload!);
+                return;
+            }
+
+            if (name is null)
+            {
+                pinned.Statements.Clear();
+                session.Prepared.Clear();
+            }
+
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, result.Tag);
+            return;
+        }
+
+        if (name is not null)
+        {
+            session.Fail("26000", $"prepared statement \"{name}\" does not exist");
+            return;
+        }
+
+        session.Prepared.Clear();
+        MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DEALLOCATE ALL");
+    }
+}

@@ -1,0 +1,195 @@
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>A statement that may run now, with the table it was routed by.</summary>
+/// <param name="Plan">Its plan.</param>
+/// <param name="Table">The routing table it is registered under.</param>
+/// <param name="NodeId">The node, for plans that run on one.</param>
+/// <param name="Hash">The hash of its first key, if it has one.</param>
+/// <param name="Error">Set when it is refused; nothing is registered then.</param>
+internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int NodeId, long? Hash, ShardProxyError? Error);
+
+/// <summary>
+/// Routes a statement and registers it with the barriers, waiting while a range it needs is being cut over or a table changes its
+/// placement. After it returns without error, <see cref="SessionActivity.EndStatement"/> is owed.
+/// </summary>
+internal static class StatementDispatch
+{
+    /// <summary>The fast path: no wait. Returns false when the statement has to be held.</summary>
+    public static bool TryDispatch(Session session, StatementShape shape, in KeyInput input, out Dispatch dispatch, out RoutingTable table)
+    {
+        while (true)
+        {
+            table = session.Services.Holder.Current;
+            var plan = session.IsSharded
+                ? RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath)
+                : RoutePlanner.Simple(table, RouteKind.Home, !shape.IsReadOnly);
+            session.Touches.Clear();
+            var nodeId = 0;
+            long? hash = null;
+            if (plan.IsChanging || (plan.WaitsForMoves && HasMoves(plan, table)))
+            {
+                dispatch = default;
+                return false;
+            }
+
+            switch (plan.Kind)
+            {
+                case RouteKind.Refuse:
+                    dispatch = new Dispatch(plan, table, 0, null, plan.Refusal);
+                    return true;
+                case RouteKind.ByKey:
+                    if (UsesTextKey(plan) && !HasUtf8(session))
+                    {
+                        dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
+                        return true;
+                    }
+
+                    switch (Router.Route(plan, input, table, session.Activity, session.Touches, out nodeId, out hash, out var error))
+                    {
+                        case KeyRoute.Hold:
+                            dispatch = default;
+                            return false;
+                        case KeyRoute.Refused:
+                            dispatch = new Dispatch(plan, table, 0, null, error);
+                            return true;
+                    }
+
+                    break;
+                case RouteKind.CopySharded when !HasUtf8(session):
+                    dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
+                    return true;
+                case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:
+                    nodeId = table.HomeNode.Id;
+                    break;
+                case RouteKind.AnyNode:
+                    nodeId = session.Transaction.Participants.Count > 0 && table.FindNode(session.Transaction.Participants[0].Node.Name) is { } joined ? joined.Id : table.HomeNode.Id;
+                    break;
+                default:
+                    if (TouchGroups(session, plan, table))
+                    {
+                        dispatch = default;
+                        return false;
+                    }
+
+                    nodeId = table.HomeNode.Id;
+                    break;
+            }
+
+            if (session.Activity.TryBeginStatement(table, session.Touches))
+            {
+                dispatch = new Dispatch(plan, table, nodeId, hash, null);
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Routes, waiting as long as the options allow. Text and parameters are read again after every wait.</summary>
+    public static async ValueTask<Dispatch> DispatchAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters)
+    {
+        if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out var table))
+        {
+            return dispatch;
+        }
+
+        var services = session.Services;
+        var started = services.Time.GetTimestamp();
+        session.SetState("held");
+        services.Counters.BeginHold();
+        try
+        {
+            while (true)
+            {
+                var left = services.Options.HoldTimeout - services.Time.GetElapsedTime(started);
+                if (left <= TimeSpan.Zero)
+                {
+                    return new Dispatch(RoutePlanner.Refuse(table, RoutingErrors.HoldTimeout), table, 0, null, RoutingErrors.HoldTimeout);
+                }
+
+                try
+                {
+                    await services.Holder.WaitForNewerAsync(table.Epoch).WaitAsync(left, services.Time, session.Connection.Closed).ConfigureAwait(false);
+                }
+                catch (TimeoutException)
+                {
+                    continue;
+                }
+                catch (OperationCanceledException)
+                {
+                    throw new ClientGoneException();
+                }
+
+                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out dispatch, out table))
+                {
+                    return dispatch;
+                }
+            }
+        }
+        finally
+        {
+            session.SetState("active");
+            services.Counters.AddHeld((long)services.Time.GetElapsedTime(started).TotalMicroseconds);
+        }
+    }
+
+    // Statements over whole groups: true when one of the ranges is being cut over and this transaction has not touched it.
+    private static bool TouchGroups(Session session, RoutePlan plan, RoutingTable table)
+    {
+        foreach (var placed in plan.Tables)
+        {
+            if (placed.Placement == TablePlacement.Sharded)
+            {
+                session.Touches.AddGroup(placed.GroupId);
+            }
+        }
+
+        foreach (var move in table.Moves)
+        {
+            if (move.Phase == MovePhase.Holding && session.Touches.Touches(move.RangeId, move.GroupId) && !session.Activity.HasTouched(move.RangeId, move.GroupId))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool HasMoves(RoutePlan plan, RoutingTable table)
+    {
+        foreach (var move in table.Moves)
+        {
+            if (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool UsesTextKey(RoutePlan plan)
+    {
+        foreach (var lookup in plan.Lookups)
+        {
+            foreach (var column in lookup.Table.KeyColumns)
+            {
+                if (lookup.Table.Columns[column].TypeOid is 25 or 1043)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private static bool HasUtf8(Session session) =>
+        session.Settings["client_encoding"] is not { } encoding
+        || encoding.Trim('\'', '"', ' ').ToUpperInvariant() is "UTF8" or "UTF-8" or "UNICODE";
+}

@@ -1,0 +1,59 @@
+using System.Diagnostics.Metrics;
+using ShardProxy.Model.Metrics;
+
+namespace ShardProxy.DataPath.Recording;
+
+/// <summary>
+/// Shows the data path's counters as instruments, read only when a scrape asks: the hot path pays for an interlocked add and nothing
+/// else. Names, units and labels are the catalog's.
+/// </summary>
+internal sealed class DataPathInstruments : IDisposable
+{
+    private readonly Meter _meter = new(MetricMeters.DataPath);
+
+    public DataPathInstruments(DataPlane plane)
+    {
+        var recorder = plane.Recorder;
+        var counters = plane.Counters;
+        Counter(MetricCatalog.Requests, () => recorder.Nodes.SelectMany(n => new[]
+        {
+            Of(n.Reads, ("node", n.Node), ("kind", "read")), Of(n.Writes, ("node", n.Node), ("kind", "write")),
+        }));
+        Counter(MetricCatalog.RequestErrors, () => recorder.Nodes.Select(n => Of(n.Errors, ("node", n.Node))));
+        DurationHistogram.Publish(_meter, MetricCatalog.RequestDuration, () => recorder.Nodes.Select(n => n.Duration));
+        Counter(MetricCatalog.RangeRequests, () => recorder.Ranges.Select(r => Of(r.Statements, ("range", r.Range))));
+        Counter(MetricCatalog.RangeRequestErrors, () => recorder.Ranges.Select(r => Of(r.Errors, ("range", r.Range))));
+        DurationHistogram.Publish(_meter, MetricCatalog.RangeRequestDuration, () => recorder.Ranges.Select(r => r.Duration));
+        Counter(MetricCatalog.RefusedStatements, () => counters.RefusedByCode.Select(c => Of(c.Value, ("code", c.Key))));
+        Counter(MetricCatalog.Bytes, () => recorder.Nodes.Select(n => Of(n.Bytes, ("node", n.Node), ("direction", "received"))));
+        _meter.CreateObservableCounter(MetricCatalog.SessionsOpened.Name, () => counters.Sessions);
+        _meter.CreateObservableCounter(MetricCatalog.LoginFailures.Name, () => Math.Max(0, counters.Connections - counters.Sessions - counters.Cancels - counters.ConsoleSessions));
+        _meter.CreateObservableCounter(
+            MetricCatalog.PoolWaitSeconds.Name, () => recorder.Nodes.Select(n => new Measurement<double>(n.WaitMicros / 1e6, new KeyValuePair<string, object?>("node", n.Node))));
+        Counter(MetricCatalog.PoolTimeouts, () => plane.PoolTimeouts().Select(p => Of(p.Timeouts, ("node", p.Node))));
+        _meter.CreateObservableCounter(MetricCatalog.ShapeHits.Name, () => plane.Analyzer.Hits);
+        _meter.CreateObservableCounter(MetricCatalog.ShapeMisses.Name, () => plane.Analyzer.Misses);
+        _meter.CreateObservableGauge(MetricCatalog.ShapeCount.Name, () => (long)plane.Analyzer.ShapeCount);
+        _meter.CreateObservableGauge(MetricCatalog.HeldStatements.Name, () => counters.HeldNow);
+        _meter.CreateObservableCounter(MetricCatalog.HeldStatementsTotal.Name, () => counters.Held);
+        Counter(MetricCatalog.DistributedTransactions, () =>
+        [
+            Of(counters.TwoPhaseCommits, ("outcome", "committed")), Of(counters.TwoPhaseAborts, ("outcome", "aborted")), Of(counters.InDoubt, ("outcome", "in_doubt")),
+        ]);
+    }
+
+    public void Dispose() => _meter.Dispose();
+
+    private static Measurement<long> Of(long value, params ReadOnlySpan<(string Name, string Value)> labels)
+    {
+        var tags = new KeyValuePair<string, object?>[labels.Length];
+        for (var i = 0; i < tags.Length; i++)
+        {
+            tags[i] = new(labels[i].Name, labels[i].Value);
+        }
+
+        return new Measurement<long>(value, tags);
+    }
+
+    private void Counter(MetricDefinition definition, Func<IEnumerable<Measurement<long>>> observe) => _meter.CreateObservableCounter(definition.Name, observe);
+}

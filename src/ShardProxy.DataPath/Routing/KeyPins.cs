@@ -1,0 +1,125 @@
+using System.Collections.Immutable;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>
+/// Finds, for every sharded relation of a statement, the constants its key columns must equal: pins of its own, and pins carried
+/// over equalities between key columns of the same type.
+/// </summary>
+internal static class KeyPins
+{
+    /// <summary>Alternatives a key column may have before the statement is not looked at further.</summary>
+    private const int MaxAlternatives = 1000;
+
+    /// <summary>The lookup of each sharded relation, or null when one of them is not pinned by its whole key.</summary>
+    /// <param name="shape">The statement.</param>
+    /// <param name="tables">Per relation index its placed table, or null.</param>
+    public static List<KeyLookup>? Find(StatementShape shape, PlacedTable?[] tables)
+    {
+        var pins = new Dictionary<(int Relation, string Column), ImmutableArray<KeySource>>();
+        foreach (var relation in shape.Relations)
+        {
+            if (tables[relation.Index] is { Placement: TablePlacement.Sharded } table && !relation.HasColumnAliases)
+            {
+                foreach (var pin in relation.Pins)
+                {
+                    if (IsKeyColumn(table, pin.Column) && (pin.IsQualified || IsOnlyHere(shape, tables, relation, pin.Column)) && pin.Values.Length <= MaxAlternatives)
+                    {
+                        pins.TryAdd((relation.Index, pin.Column), pin.Values);
+                    }
+                }
+            }
+        }
+
+        Carry(shape, tables, pins);
+        var lookups = new List<KeyLookup>();
+        foreach (var relation in shape.Relations)
+        {
+            if (tables[relation.Index] is not { Placement: TablePlacement.Sharded } table || relation.Role == RelationRole.Insert)
+            {
+                continue;
+            }
+
+            var alternatives = ImmutableArray.CreateBuilder<ImmutableArray<KeySource>>();
+            foreach (var column in table.KeyColumns)
+            {
+                if (!pins.TryGetValue((relation.Index, table.Columns[column].Name), out var values))
+                {
+                    return null;
+                }
+
+                alternatives.Add(values);
+            }
+
+            AddDistinct(lookups, new KeyLookup(table, alternatives.ToImmutable(), IsAssignment: false));
+        }
+
+        return lookups;
+    }
+
+    private static void Carry(StatementShape shape, PlacedTable?[] tables, Dictionary<(int, string), ImmutableArray<KeySource>> pins)
+    {
+        for (var changed = true; changed;)
+        {
+            changed = false;
+            foreach (var equality in shape.Equalities)
+            {
+                if (tables[equality.FromRelation] is { Placement: TablePlacement.Sharded } from
+                    && tables[equality.ToRelation] is { Placement: TablePlacement.Sharded } to
+                    && !shape.Relations[equality.FromRelation].HasColumnAliases
+                    && !shape.Relations[equality.ToRelation].HasColumnAliases
+                    && IsKeyColumn(from, equality.FromColumn)
+                    && IsKeyColumn(to, equality.ToColumn)
+                    && from.Columns[from.ColumnIndex(equality.FromColumn)].TypeOid == to.Columns[to.ColumnIndex(equality.ToColumn)].TypeOid
+                    && pins.TryGetValue((equality.FromRelation, equality.FromColumn), out var values))
+                {
+                    changed |= pins.TryAdd((equality.ToRelation, equality.ToColumn), values);
+                }
+            }
+        }
+    }
+
+    private static bool IsKeyColumn(PlacedTable table, string column)
+    {
+        foreach (var index in table.KeyColumns)
+        {
+            if (string.Equals(table.Columns[index].Name, column, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // An unqualified column belongs to this relation only when no other relation of its block can have it.
+    private static bool IsOnlyHere(StatementShape shape, PlacedTable?[] tables, RelationUse relation, string column)
+    {
+        foreach (var other in shape.Blocks[relation.BlockIndex])
+        {
+            if (other != relation.Index && (tables[other] is not { } table || shape.Relations[other].HasColumnAliases || table.ColumnIndex(column) >= 0))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static void AddDistinct(List<KeyLookup> lookups, KeyLookup lookup)
+    {
+        foreach (var other in lookups)
+        {
+            if (other.Alternatives.Length == lookup.Alternatives.Length
+                && other.Table.GroupId == lookup.Table.GroupId
+                && other.Alternatives.Zip(lookup.Alternatives).All(p => p.First.SequenceEqual(p.Second)))
+            {
+                return;
+            }
+        }
+
+        lookups.Add(lookup);
+    }
+}

@@ -1,0 +1,47 @@
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>What a relation name in a statement stands for.</summary>
+internal enum RelationClass
+{
+    Unsharded,
+    Placed,
+
+    /// <summary>A view or the like over placed tables.</summary>
+    Opaque,
+
+    /// <summary>A placed name without schema under a search_path the proxy cannot resolve.</summary>
+    Ambiguous,
+}
+
+/// <summary>Resolves relation names against the routing table. Unqualified names mean schema public, as under the default search_path.</summary>
+internal static class RelationResolver
+{
+    /// <summary>The schema of unqualified names.</summary>
+    public const string DefaultSchema = "public";
+
+    public static RelationClass Resolve(RoutingTable table, string? schema, string name, bool defaultSearchPath, out PlacedTable? placed)
+    {
+        placed = null;
+        if (!table.IsPlacedName(name))
+        {
+            return RelationClass.Unsharded;
+        }
+
+        if (schema is null && !defaultSearchPath)
+        {
+            return RelationClass.Ambiguous;
+        }
+
+        var qualified = new QualifiedName(schema ?? DefaultSchema, name);
+        placed = table.FindTable(qualified);
+        if (placed is not null)
+        {
+            return RelationClass.Placed;
+        }
+
+        return table.OpaqueRelations.Contains(qualified) ? RelationClass.Opaque : RelationClass.Unsharded;
+    }
+}

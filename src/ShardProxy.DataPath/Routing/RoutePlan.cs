@@ -1,0 +1,83 @@
+using System.Collections.Immutable;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>How a statement shape is carried out, before any key value is known.</summary>
+internal enum RouteKind
+{
+    /// <summary>On one node that every statement without placed tables may use: the home node.</summary>
+    Home,
+
+    /// <summary>Reads replicated tables only: any node has the answer.</summary>
+    AnyNode,
+
+    /// <summary>On the node that owns the keys.</summary>
+    ByKey,
+
+    /// <summary>A write to replicated tables: all nodes, the home node first so that row locks are taken in one order.</summary>
+    ReplicatedWrite,
+
+    /// <summary>DDL, TRUNCATE: all nodes in one distributed transaction.</summary>
+    BroadcastInTransaction,
+
+    /// <summary>VACUUM, CREATE INDEX CONCURRENTLY: all nodes one after another, outside a transaction block.</summary>
+    BroadcastOutside,
+
+    /// <summary>Plain aggregates over all nodes, combined by the proxy.</summary>
+    Aggregate,
+
+    /// <summary>COPY FROM STDIN into a sharded table: rows are split by key.</summary>
+    CopySharded,
+
+    /// <summary>COPY FROM STDIN into a replicated table: rows go to every node.</summary>
+    CopyReplicated,
+
+    Refuse,
+}
+
+/// <summary>Where one relation's key comes from: a set of alternatives per key column.</summary>
+/// <param name="Table">The sharded table.</param>
+/// <param name="Alternatives">Per key column, in key order, the constants it may equal; at least one each.</param>
+/// <param name="IsAssignment">The values are stored (INSERT) rather than compared.</param>
+internal sealed record KeyLookup(PlacedTable Table, ImmutableArray<ImmutableArray<KeySource>> Alternatives, bool IsAssignment);
+
+/// <summary>
+/// A statement shape against one state of placement: valid while <see cref="PlacementVersion"/> is the routing table's. Key values
+/// are filled in by <see cref="Router"/> for every call.
+/// </summary>
+internal sealed record RoutePlan
+{
+    public required long PlacementVersion { get; init; }
+
+    public required RouteKind Kind { get; init; }
+
+    /// <summary>Set for <see cref="RouteKind.Refuse"/>.</summary>
+    public ShardProxyError? Refusal { get; init; }
+
+    /// <summary>The group of the sharded tables; 0 when there are none.</summary>
+    public int GroupId { get; init; }
+
+    /// <summary>Keys to look up for <see cref="RouteKind.ByKey"/>; all must be on one node.</summary>
+    public ImmutableArray<KeyLookup> Lookups { get; init; } = [];
+
+    /// <summary>Placed tables named by the statement.</summary>
+    public ImmutableArray<PlacedTable> Tables { get; init; } = [];
+
+    /// <summary>May write.</summary>
+    public bool IsWrite { get; init; }
+
+    /// <summary>Must not run while a range of the groups moves (TRUNCATE, DDL).</summary>
+    public bool WaitsForMoves { get; init; }
+
+    /// <summary>Changes the schema: the catalog's view of tables is refreshed when it is committed.</summary>
+    public bool ChangesSchema { get; init; }
+
+    /// <summary>For broadcasts: SQL for the nodes other than the home node when it differs from the statement's text.</summary>
+    public string? OtherNodesSql { get; init; }
+
+    /// <summary>A placed table is between two placements: wait.</summary>
+    public bool IsChanging { get; init; }
+}

@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using System.Text.RegularExpressions;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>
+/// Decides how a statement shape is carried out on the present placement. Anything not proven right over several nodes is
+/// refused (law 1). Pure; the result is cached on the shape.
+/// </summary>
+internal static class RoutePlanner
+{
+    /// <summary>The cached plan, or a new one when placement has changed since. Plans under another search_path are not cached.</summary>
+    public static RoutePlan PlanFor(StatementShape shape, RoutingTable table, bool defaultSearchPath)
+    {
+        if (defaultSearchPath)
+        {
+            if (shape.RouteCache is RoutePlan cached && cached.PlacementVersion == table.PlacementVersion)
+            {
+                return cached;
+            }
+
+            var plan = Plan(shape, table, defaultSearchPath: true);
+            shape.RouteCache = plan;
+            return plan;
+        }
+
+        return Plan(shape, table, defaultSearchPath: false);
+    }
+
+    private static RoutePlan Plan(StatementShape shape, RoutingTable table, bool defaultSearchPath)
+    {
+        if (shape.Kind == StatementKind.Unparsable)
+        {
+            return shape.Identifiers.Any(table.IsPlacedName) ? Refuse(table, RoutingErrors.Unparsable) : Simple(table, RouteKind.Home, isWrite: true);
+        }
+
+        // The body of a DO block, and what the parser could not read: the words in it must not name a placed table.
+        if ((shape.Kind == StatementKind.Other || shape.Unsupported is not null) && shape.Identifiers.Any(table.IsPlacedName))
+        {
+            return Refuse(table, shape.Unsupported is null ? RoutingErrors.OpaqueFunction : RoutingErrors.Unsupported);
+        }
+
+        foreach (var function in shape.Functions)
+        {
+            if (function.Schema is not "pg_catalog" && table.OpaqueFunctions.Contains(function.Name))
+            {
+                return Refuse(table, RoutingErrors.OpaqueFunction);
+            }
+        }
+
+        var placed = new PlacedTable?[shape.Relations.Length];
+        var unsharded = 0;
+        foreach (var relation in shape.Relations)
+        {
+            switch (RelationResolver.Resolve(table, relation.Schema, relation.Name, defaultSearchPath, out placed[relation.Index]))
+            {
+                case RelationClass.Ambiguous:
+                    return Refuse(table, RoutingErrors.SearchPath);
+                case RelationClass.Opaque when shape.Kind is not (StatementKind.DropTable or StatementKind.OtherDdl or StatementKind.AlterTable):
+                    return Refuse(table, RoutingErrors.OpaqueRelation);
+                case RelationClass.Unsharded or RelationClass.Opaque:
+                    unsharded++;
+                    break;
+            }
+        }
+
+        var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
+            ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
+            : PlanQuery(shape, table, placed, unsharded));
+        return plan.Kind != RouteKind.Refuse && plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
+    }
+
+    private static RoutePlan PlanQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed, int unsharded)
+    {
+        var tables = placed.OfType<PlacedTable>().Distinct().ToImmutableArray();
+        if (shape.Unsupported is not null || shape.HasCurrentOf || shape.Kind is StatementKind.Merge or StatementKind.Prepare or StatementKind.Execute)
+        {
+            return Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        if (shape.Relations.Any(r => placed[r.Index] is not null && r.HasTableSample))
+        {
+            return Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        var sharded = tables.Where(t => t.Placement == TablePlacement.Sharded).ToList();
+        var writesReplicated = shape.Relations.Any(r => r.Role is not (RelationRole.Read or RelationRole.Utility) && placed[r.Index] is { Placement: TablePlacement.Replicated });
+        if (sharded.Count == 0)
+        {
+            return PlanReplicated(shape, table, tables, unsharded, writesReplicated);
+        }
+
+        if (writesReplicated)
+        {
+            return Refuse(table, RoutingErrors.DmlReturningNodes);
+        }
+
+        if (shape.Aggregate is not null && unsharded == 0)
+        {
+            return PlanAggregate(shape, table, placed, tables, sharded);
+        }
+
+        if (unsharded > 0)
+        {
+            return Refuse(table, RoutingErrors.UnshardedJoin);
+        }
+
+        if (sharded.Select(t => t.GroupId).Distinct().Count() > 1)
+        {
+            return Refuse(table, RoutingErrors.SeveralGroups);
+        }
+
+        return PlanByKey(shape, table, placed, tables, sharded[0].GroupId);
+    }
+
+    private static RoutePlan PlanReplicated(
+        StatementShape shape, RoutingTable table, ImmutableArray<PlacedTable> tables, int unsharded, bool writesReplicated)
+    {
+        if (!writesReplicated)
+        {
+            // A row lock on the home node is enough: every write to a replicated table begins there.
+            return Simple(table, unsharded > 0 || !shape.IsReadOnly ? RouteKind.Home : RouteKind.AnyNode, !shape.IsReadOnly) with { Tables = tables };
+        }
+
+        if (unsharded > 0)
+        {
+            return Refuse(table, RoutingErrors.UnshardedJoin);
+        }
+
+        if (shape.Kind is StatementKind.Explain or StatementKind.DeclareCursor)
+        {
+            return Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        return shape.Functions.All(f => PureFunctions.Contains(f)) && !NodesMayDiffer(shape)
+            ? Simple(table, RouteKind.ReplicatedWrite, isWrite: true) with { Tables = tables }
+            : Refuse(table, RoutingErrors.VolatileReplicated);
+    }
+
+    // What depends on the order or the place of rows is not the same on every node.
+    private static bool NodesMayDiffer(StatementShape shape) =>
+        Regex.IsMatch(shape.Text, @"\b(ctid|xmin|xmax|cmin|cmax|tableoid|limit|offset|fetch|distinct)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+
+    private static RoutePlan PlanAggregate(
+        StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, List<PlacedTable> sharded)
+    {
+        // One pinned table needs no combining at all.
+        if (!shape.Aggregate!.IsScalarSubqueries && KeyPins.Find(shape, placed) is { } lookups)
+        {
+            return ByKey(shape, table, tables, sharded[0].GroupId, lookups);
+        }
+
+        return shape.Functions.All(f => PureFunctions.Contains(f) || PureFunctions.IsCombinedAggregate(f))
+            ? Simple(table, RouteKind.Aggregate, isWrite: false) with { Tables = tables, GroupId = sharded[0].GroupId }
+            : Refuse(table, RoutingErrors.NoKey);
+    }
+
+    private static RoutePlan PlanByKey(StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, int groupId)
+    {
+        if (KeyPins.Find(shape, placed) is not { } lookups)
+        {
+            return Refuse(table, RoutingErrors.NoKey);
+        }
+
+        if (shape.Update is { } update && WritesKey(shape, placed, RelationRole.Update, update.AssignedColumns))
+        {
+            return Refuse(table, RoutingErrors.KeyUpdate);
+        }
+
+        if (shape.Insert is { } insert && placed[insert.TargetRelation] is { Placement: TablePlacement.Sharded } target)
+        {
+            if (insert.ConflictUpdateColumns.Any(c => IsKey(target, c)))
+            {
+                return Refuse(table, RoutingErrors.KeyUpdate);
+            }
+
+            if (!InsertKeys.TryAdd(insert, target, lookups))
+            {
+                return Refuse(table, insert.Source == InsertSource.Values ? RoutingErrors.UnprovenKey : RoutingErrors.NoKey);
+            }
+        }
+        else if (shape.Relations.Any(r => r.Role == RelationRole.Insert && placed[r.Index] is not null))
+        {
+            return Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        return ByKey(shape, table, tables, groupId, lookups);
+    }
+
+    private static RoutePlan ByKey(StatementShape shape, RoutingTable table, ImmutableArray<PlacedTable> tables, int groupId, List<KeyLookup> lookups) => new()
+    {
+        PlacementVersion = table.PlacementVersion,
+        Kind = RouteKind.ByKey,
+        GroupId = groupId,
+        Lookups = [.. lookups],
+        Tables = tables,
+        IsWrite = !shape.IsReadOnly,
+    };
+
+    private static bool WritesKey(StatementShape shape, PlacedTable?[] placed, RelationRole role, ImmutableArray<string> columns)
+    {
+        foreach (var relation in shape.Relations)
+        {
+            if (relation.Role == role && placed[relation.Index] is { Placement: TablePlacement.Sharded } target && columns.Any(c => IsKey(target, c)))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool IsKey(PlacedTable table, string column) => table.KeyColumns.Any(k => string.Equals(table.Columns[k].Name, column, StringComparison.Ordinal));
+
+    internal static RoutePlan Simple(RoutingTable table, RouteKind kind, bool isWrite) =>
+        new() { PlacementVersion = table.PlacementVersion, Kind = kind, IsWrite = isWrite };
+
+    internal static RoutePlan Refuse(RoutingTable table, ShardProxyError error) =>
+        new() { PlacementVersion = table.PlacementVersion, Kind = RouteKind.Refuse, Refusal = error };
+}

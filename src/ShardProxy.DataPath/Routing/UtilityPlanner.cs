@@ -1,0 +1,164 @@
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>Plans of COPY, DDL, TRUNCATE, VACUUM and LOCK; null for statements that are planned as queries.</summary>
+internal static class UtilityPlanner
+{
+    // Forms of ALTER TABLE that would take a placed table out of the catalog's sight or join nodes by constraints.
+    private static readonly string[] RefusedAlterations =
+        [" rename ", " set schema ", " inherit ", " attach partition ", " detach partition ", " references ", " of ", " set tablespace "];
+
+    public static RoutePlan? TryPlan(StatementShape shape, RoutingTable table, PlacedTable?[] placed, bool defaultSearchPath)
+    {
+        var anyPlaced = placed.Any(p => p is not null);
+        switch (shape.Kind)
+        {
+            case StatementKind.Copy when anyPlaced && shape.Copy is { IsFrom: true }:
+                return Copy(shape, table, placed);
+            case StatementKind.CreateTable:
+                return CreateTable(shape, table, placed, defaultSearchPath);
+            case StatementKind.DropTable or StatementKind.Truncate or StatementKind.AlterTable or StatementKind.Lock or StatementKind.CreateIndex
+                or StatementKind.Vacuum when anyPlaced:
+                return OnTables(shape, table, placed);
+            case StatementKind.Vacuum when shape.Utility is { Names.IsEmpty: true } && table.Tables.Length > 0:
+                return RoutePlanner.Simple(table, RouteKind.BroadcastOutside, isWrite: true);
+            case StatementKind.DropIndex when table.Tables.Length > 0 && shape.Utility is { IsConcurrently: false } drop:
+                return Broadcast(table, placed) with
+                {
+                    OtherNodesSql = $"DROP INDEX IF EXISTS {Names(drop.Names.Select(n => (n.Schema, n.Name)))}{(drop.IsCascade ? " CASCADE" : "")}",
+                };
+            case StatementKind.OtherDdl when table.Tables.Length > 0:
+                return OtherDdl(shape, table, placed);
+            case StatementKind.AlterTable or StatementKind.DropTable or StatementKind.CreateIndex:
+                return RoutePlanner.Simple(table, RouteKind.Home, isWrite: true) with { ChangesSchema = table.Tables.Length > 0 };
+            default:
+                return null;
+        }
+    }
+
+    private static RoutePlan Copy(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
+    {
+        var copy = shape.Copy!;
+        if (copy.Relation is not { } relation || placed[relation] is not { } target || placed.Length > 1)
+        {
+            return RoutePlanner.Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        if (!copy.IsStdio || copy.HasWhere || copy.HasUnknownOptions || copy.Encoding is not null || copy.HasHeaderMatch)
+        {
+            return RoutePlanner.Refuse(table, RoutingErrors.CopyFormat);
+        }
+
+        if (target.Placement == TablePlacement.Replicated)
+        {
+            return RoutePlanner.Simple(table, RouteKind.CopyReplicated, isWrite: true) with { Tables = [target] };
+        }
+
+        var namesKey = target.KeyColumns.All(k => copy.Columns.IsEmpty ? !target.Columns[k].IsGenerated : copy.Columns.Contains(target.Columns[k].Name));
+        return namesKey && copy.Format != CopyFormat.Binary
+            ? RoutePlanner.Simple(table, RouteKind.CopySharded, isWrite: true) with { Tables = [target], GroupId = target.GroupId }
+            : RoutePlanner.Refuse(table, RoutingErrors.CopyFormat);
+    }
+
+    private static RoutePlan CreateTable(StatementShape shape, RoutingTable table, PlacedTable?[] placed, bool defaultSearchPath)
+    {
+        foreach (var name in shape.Utility?.Names ?? [])
+        {
+            var resolved = RelationResolver.Resolve(table, name.Schema, name.Name, defaultSearchPath, out _);
+            if (resolved != RelationClass.Unsharded && shape.Utility!.IsTemporary)
+            {
+                return RoutePlanner.Refuse(table, RoutingErrors.TempShadow);
+            }
+
+            if (resolved == RelationClass.Placed)
+            {
+                // It exists: the home node says so, or skips it under IF NOT EXISTS.
+                return RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);
+            }
+        }
+
+        return placed.Any(p => p is not null) ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);
+    }
+
+    private static RoutePlan OnTables(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
+    {
+        var utility = shape.Utility;
+        if (shape.Kind == StatementKind.AlterTable)
+        {
+            var text = shape.Text.ToLowerInvariant();
+            if (RefusedAlterations.Any(a => text.Contains(a, StringComparison.Ordinal)) || placed.Any(p => p is null))
+            {
+                return RoutePlanner.Refuse(table, RoutingErrors.Unsupported);
+            }
+        }
+
+        var isMixed = placed.Any(p => p is null);
+        string? others = null;
+        if (shape.Kind == StatementKind.DropTable)
+        {
+            others = $"DROP TABLE IF EXISTS {Names(placed.OfType<PlacedTable>())}{(utility is { IsCascade: true } ? " CASCADE" : "")}";
+        }
+        else if (isMixed)
+        {
+            if (shape.Kind != StatementKind.Truncate || utility is { IsCascade: true })
+            {
+                return RoutePlanner.Refuse(table, RoutingErrors.MixedUtility);
+            }
+
+            others = $"TRUNCATE TABLE {Names(placed.OfType<PlacedTable>())}";
+        }
+
+        if (shape.Kind == StatementKind.CreateIndex && shape.ForbidsTransactionBlock && shape.Text.StartsWith("create unique", StringComparison.OrdinalIgnoreCase)
+            && placed.Any(p => p is { Placement: TablePlacement.Sharded }))
+        {
+            // It cannot be taken back with a transaction when it turns out not to contain the key.
+            return RoutePlanner.Refuse(table, RoutingErrors.Unsupported);
+        }
+
+        if (shape.ForbidsTransactionBlock || shape.Kind == StatementKind.Vacuum)
+        {
+            return RoutePlanner.Simple(table, RouteKind.BroadcastOutside, isWrite: true) with
+            {
+                Tables = [.. placed.OfType<PlacedTable>().Distinct()],
+                WaitsForMoves = shape.Kind == StatementKind.CreateIndex,
+            };
+        }
+
+        var plan = Broadcast(table, placed) with { OtherNodesSql = others };
+        return shape.Kind is StatementKind.Truncate or StatementKind.Lock ? plan with { ChangesSchema = false } : plan;
+    }
+
+    private static RoutePlan OtherDdl(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
+    {
+        var home = RoutePlanner.Simple(table, RouteKind.Home, isWrite: true) with { ChangesSchema = true };
+        if (shape.Text.StartsWith("create rule", StringComparison.OrdinalIgnoreCase) || shape.Text.StartsWith("create or replace rule", StringComparison.OrdinalIgnoreCase))
+        {
+            // A rule adds statements on other tables that nobody would route.
+            return placed.Any(p => p is not null) ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : home;
+        }
+
+        if (placed.All(p => p is null) || shape.Utility?.Object is UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function)
+        {
+            return home;
+        }
+
+        return placed.Any(p => p is null) ? RoutePlanner.Refuse(table, RoutingErrors.MixedUtility) : Broadcast(table, placed);
+    }
+
+    private static RoutePlan Broadcast(RoutingTable table, PlacedTable?[] placed) =>
+        RoutePlanner.Simple(table, RouteKind.BroadcastInTransaction, isWrite: true) with
+        {
+            Tables = [.. placed.OfType<PlacedTable>().Distinct()],
+            WaitsForMoves = true,
+            ChangesSchema = true,
+        };
+
+    private static string Names(IEnumerable<PlacedTable> tables) => string.Join(", ", tables.Select(t => t.Name.ToString()).Distinct());
+
+    private static string Names(IEnumerable<(string? Schema, string Name)> names) => string.Join(
+        ", ", names.Select(n => n.Schema is null ? SqlIdentifier.Quote(n.Name) : $"{SqlIdentifier.Quote(n.Schema)}.{SqlIdentifier.Quote(n.Name)}"));
+}

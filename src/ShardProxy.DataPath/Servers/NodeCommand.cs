@@ -1,0 +1,53 @@
+using System.Buffers;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Servers;
+
+/// <summary>
+/// A command for one or more servers outside the client's sight: SQL text, alone (simple query) or with the parameters of a Bind
+/// message (extended protocol, unnamed statement and portal, ended by Sync).
+/// </summary>
+/// <param name="Sql">UTF-8 without NUL; must stay unchanged until the command has run.</param>
+/// <param name="Parameters">Bound parameters, or null.</param>
+/// <param name="TextResults">With parameters: all results as text instead of the formats the client asked for.</param>
+internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParameters? Parameters, bool TextResults = false)
+{
+    /// <summary>Writes it without flushing; one hidden reply is owed then.</summary>
+    public void Send(ServerConnection server)
+    {
+        server.UnnamedStatement = null;
+        if (Parameters is not { } parameters)
+        {
+            SideDialog.Send(server, Sql.Span);
+            return;
+        }
+
+        var output = server.Output;
+        MessageWriter.Header(output, FrontendTag.Parse, 1 + Sql.Length + 1 + 2 + (4 * parameters.TypeOids.Length));
+        MessageWriter.Text(output, ""u8);
+        MessageWriter.Text(output, Sql.Span);
+        MessageWriter.Int16(output, (short)parameters.TypeOids.Length);
+        foreach (var oid in parameters.TypeOids)
+        {
+            MessageWriter.Int32(output, (int)oid);
+        }
+
+        var body = parameters.Payload[parameters.BodyOffset..(TextResults ? parameters.ResultFormatsOffset : parameters.PayloadBytes)];
+        MessageWriter.Header(output, FrontendTag.Bind, 2 + body.Length + (TextResults ? 2 : 0));
+        MessageWriter.Text(output, ""u8);
+        MessageWriter.Text(output, ""u8);
+        output.Write(body);
+        if (TextResults)
+        {
+            MessageWriter.Int16(output, 0);
+        }
+
+        MessageWriter.Target(output, FrontendTag.Describe, (byte)'P', ""u8);
+        MessageWriter.Header(output, FrontendTag.Execute, 5);
+        MessageWriter.Text(output, ""u8);
+        MessageWriter.Int32(output, 0);
+        MessageWriter.Empty(output, FrontendTag.Sync);
+        server.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+    }
+}

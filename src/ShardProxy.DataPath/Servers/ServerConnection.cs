@@ -1,0 +1,150 @@
+using System.IO.Pipelines;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Topology;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath.Servers;
+
+/// <summary>
+/// One logged-in connection to a node. Owned by its pool while idle and by exactly one session while leased; all members but
+/// <see cref="Abort"/> are for the owner only.
+/// </summary>
+internal sealed class ServerConnection : IAsyncDisposable
+{
+    private readonly ITransportConnection _transport;
+    private int _aborted;
+
+    public ServerConnection(
+        ITransportConnection transport, Node node, PoolKey key, int processId, int secret, Dictionary<string, string> parameters, long openedAt)
+    {
+        _transport = transport;
+        Node = node;
+        Key = key;
+        ProcessId = processId;
+        Secret = secret;
+        Parameters = parameters;
+        OpenedAt = openedAt;
+    }
+
+    public Node Node { get; }
+
+    public PoolKey Key { get; }
+
+    /// <summary>The server's process id: first half of its cancel key.</summary>
+    public int ProcessId { get; }
+
+    /// <summary>Second half of its cancel key.</summary>
+    public int Secret { get; }
+
+    /// <summary>Timestamp of the <see cref="TimeProvider"/> at which it was opened.</summary>
+    public long OpenedAt { get; }
+
+    public PipeReader Input => _transport.Input;
+
+    public PipeWriter Output => _transport.Output;
+
+    /// <summary>Last values of the server's ParameterStatus messages.</summary>
+    public Dictionary<string, string> Parameters { get; }
+
+    /// <summary>Replies owed, in order.</summary>
+    public ReplyQueue Owed { get; } = new();
+
+    /// <summary>Transaction status of the last ReadyForQuery: I, T or E.</summary>
+    public byte Status { get; set; } = (byte)'I';
+
+    /// <summary>Canonical prepared statements this server has.</summary>
+    public ServerStatements Statements { get; } = new();
+
+    /// <summary>The statement the server's unnamed statement stands for; null when unknown or destroyed.</summary>
+    public object? UnnamedStatement { get; set; }
+
+    /// <summary>The session settings this server has now; compared by reference first.</summary>
+    public SessionSettings Settings { get; set; } = SessionSettings.Empty;
+
+    /// <summary>An extended-protocol error happened and the Sync that ends it has not been sent yet: the server ignores everything.</summary>
+    public bool SkipsToSync { get; set; }
+
+    /// <summary>Extended-protocol messages were sent after the last Sync.</summary>
+    public bool HasUnsynced { get; set; }
+
+    /// <summary>The open transaction on this server has run a statement that may have written.</summary>
+    public bool HasWritten { get; set; }
+
+    /// <summary>A cancel request was sent for it: it may arrive late, so the connection is not used for anyone else.</summary>
+    public bool WasCancelled { get; set; }
+
+    /// <summary>It holds state of its session that cannot be carried: it is kept for that session and never goes back to the pool.</summary>
+    public bool IsPinned { get; set; }
+
+    /// <summary>The connection is unusable.</summary>
+    public bool IsBroken { get; private set; }
+
+    /// <summary>True when it may go back to the pool (law 5).</summary>
+    public bool IsClean => !IsBroken && !WasCancelled && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.Closed.IsCancellationRequested;
+
+    /// <summary>
+    /// After an error in the extended protocol the server skips to the Sync: drops the replies that will not come, and forgets what their
+    /// requests would have done. True when a Sync is owed.
+    /// </summary>
+    public bool SkipToSync()
+    {
+        while (Owed.Count > 0)
+        {
+            if (Owed.Peek().Kind is ReplyKind.Sync)
+            {
+                return true;
+            }
+
+            NotDone(Owed.Dequeue());
+        }
+
+        return false;
+    }
+
+    /// <summary>The connection is lost: nothing that is owed will come.</summary>
+    public void GiveUp()
+    {
+        MarkBroken();
+        while (Owed.Count > 0)
+        {
+            NotDone(Owed.Dequeue());
+        }
+    }
+
+    private void NotDone(in OwedReply request)
+    {
+        if (request.Kind == ReplyKind.Close && request.CanonicalId != 0)
+        {
+            Statements.Restore(request.CanonicalId);
+        }
+        else if (request.Statement is { } statement)
+        {
+            if (request.CanonicalId != 0)
+            {
+                Statements.Remove(request.CanonicalId);
+            }
+
+            if (ReferenceEquals(UnnamedStatement, statement))
+            {
+                UnnamedStatement = null;
+            }
+
+            // The client was not told that its Parse succeeded: for it the statement does not exist.
+            statement.IsGone |= !request.IsHidden;
+        }
+    }
+
+    /// <summary>Marks it unusable; the pool closes it when it comes back.</summary>
+    public void MarkBroken() => IsBroken = true;
+
+    /// <summary>Cuts the connection at once; pending reads and writes end. Thread-safe, idempotent.</summary>
+    public void Abort()
+    {
+        if (Interlocked.Exchange(ref _aborted, 1) == 0)
+        {
+            _transport.Abort();
+        }
+    }
+
+    public ValueTask DisposeAsync() => _transport.DisposeAsync();
+}

@@ -1,0 +1,211 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+using ShardProxy.Wire.Auth;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath.Servers;
+
+/// <summary>
+/// Opens and logs in server connections (PostgreSQL documentation, "Message Flow": Start-up), as trust, SCRAM-SHA-256 or md5, and
+/// sends cancel requests.
+/// </summary>
+internal sealed class ServerConnector(DataPathOptions options, ITransport transport, INodeAddress addresses, TimeProvider time)
+{
+    private const int MaxLoginPayloadBytes = 1 << 20;
+    private const int ProtocolVersion = 3 << 16;
+
+    private readonly Dictionary<string, UserCredential> _users = options.Users.ToDictionary(u => u.Name, StringComparer.Ordinal);
+    private readonly ScramKeyCache _scramKeys = new();
+
+    /// <summary>Opens a connection that has answered its first ReadyForQuery.</summary>
+    /// <exception cref="ServerUnavailableException">With the server's own error where it gave one.</exception>
+    public async ValueTask<ServerConnection> ConnectAsync(Node node, PoolKey key, CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), deadline, options.ServerConnectTimeout, Timeout.InfiniteTimeSpan);
+        ITransportConnection? connection = null;
+        try
+        {
+            connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
+            return await LoginAsync(connection, node, key, deadline.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not ServerUnavailableException)
+        {
+            await CloseAsync(connection).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            var reason = e switch
+            {
+                OperationCanceledException => string.Create(CultureInfo.InvariantCulture, $"No answer within {options.ServerConnectTimeout.TotalSeconds:0.#} s."),
+                SocketException s => $"The operating system says: {s.SocketErrorCode}.",
+                EndOfStreamException => "The server closed the connection during login.",
+                _ => $"{e.GetType().Name}.",
+            };
+            throw new ServerUnavailableException(PoolErrors.Unreachable(node.Name, reason));
+        }
+        catch
+        {
+            await CloseAsync(connection).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Sends a cancel request for a server process and waits until the server has taken it (it closes the connection then). Failures
+    /// are swallowed: a cancel is a request.
+    /// </summary>
+    public async ValueTask CancelAsync(Node node, int processId, int secret)
+    {
+        using var deadline = new CancellationTokenSource(options.ServerConnectTimeout, time);
+        ITransportConnection? connection = null;
+        try
+        {
+            connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
+            var output = connection.Output;
+            MessageWriter.Int32(output, 16);
+            MessageWriter.Int32(output, 80877102);
+            MessageWriter.Int32(output, processId);
+            MessageWriter.Int32(output, secret);
+            await output.FlushAsync(deadline.Token).ConfigureAwait(false);
+            var result = await connection.Input.ReadAsync(deadline.Token).ConfigureAwait(false);
+            connection.Input.AdvanceTo(result.Buffer.End);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+        {
+            // The statement goes on; the client may ask again.
+        }
+        finally
+        {
+            await CloseAsync(connection).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask CloseAsync(ITransportConnection? connection)
+    {
+        if (connection is null)
+        {
+            return;
+        }
+
+        connection.Abort();
+        try
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        {
+            // It is being given up.
+        }
+    }
+
+    private async ValueTask<ServerConnection> LoginAsync(ITransportConnection connection, Node node, PoolKey key, CancellationToken cancellationToken)
+    {
+        WriteStartup(connection, key);
+        await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
+        var parameters = new Dictionary<string, string>(StringComparer.Ordinal);
+        ScramClient? scram = null;
+        int processId = 0, secret = 0;
+        while (true)
+        {
+            var (tag, payload) = await FrameIo.ReadAsync(connection.Input, MaxLoginPayloadBytes, cancellationToken).ConfigureAwait(false);
+            switch (tag)
+            {
+                case BackendTag.Authentication:
+                    scram = Answer(connection, node, key, payload, scram);
+                    await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
+                    break;
+                case BackendTag.ParameterStatus:
+                    var reader = new PayloadReader(payload);
+                    var name = Encoding.UTF8.GetString(reader.ReadCString());
+                    parameters[name] = Encoding.UTF8.GetString(reader.ReadCString());
+                    break;
+                case BackendTag.BackendKeyData:
+                    processId = BinaryPrimitives.ReadInt32BigEndian(payload);
+                    secret = BinaryPrimitives.ReadInt32BigEndian(payload.AsSpan(4));
+                    break;
+                case BackendTag.NoticeResponse or BackendTag.NegotiateProtocolVersion:
+                    break;
+                case BackendTag.ErrorResponse:
+                    await CloseAsync(connection).ConfigureAwait(false);
+                    throw new ServerUnavailableException(payload);
+                case BackendTag.ReadyForQuery:
+                    return new ServerConnection(connection, node, key, processId, secret, parameters, time.GetTimestamp());
+                default:
+                    throw new ProtocolException("08P01", "a server broke the login protocol");
+            }
+        }
+    }
+
+    private ScramClient? Answer(ITransportConnection connection, Node node, PoolKey key, byte[] payload, ScramClient? scram)
+    {
+        var kind = BinaryPrimitives.ReadInt32BigEndian(payload);
+        var data = payload.AsSpan(4);
+        if (kind == 0)
+        {
+            // A server that skips its half of the proof may be an impostor.
+            if (scram is { IsServerAuthenticated: false })
+            {
+                throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, "The server ended the SCRAM exchange without proving itself."));
+            }
+
+            return scram;
+        }
+
+        var password = _users.GetValueOrDefault(key.User)?.Password
+            ?? throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, $"The server asks for a password and none is configured for user \"{key.User}\"."));
+        switch (kind)
+        {
+            case 5:
+                MessageWriter.CString(connection.Output, FrontendTag.Password, Md5Password.Respond(key.User, password, data));
+                return null;
+            case 10 when Mechanisms(data).Contains(ScramServer.Mechanism):
+                scram = new ScramClient(password, _scramKeys);
+                var first = scram.ClientFirst();
+                MessageWriter.Header(connection.Output, FrontendTag.Password, ScramServer.Mechanism.Length + 1 + 4 + first.Length);
+                MessageWriter.Text(connection.Output, ScramServer.Mechanism);
+                MessageWriter.Int32(connection.Output, first.Length);
+                System.Buffers.BuffersExtensions.Write(connection.Output, first);
+                return scram;
+            case 11 when scram is not null:
+                MessageWriter.Raw(connection.Output, FrontendTag.Password, Checked(node, scram.ReceiveServerFirst(data)));
+                return scram;
+            case 12 when scram is not null:
+                Checked(node, scram.ReceiveServerFinal(data));
+                return scram;
+            default:
+                throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, "The server asks for an authentication method the proxy does not speak; use scram-sha-256, md5 or trust."));
+        }
+    }
+
+    private static byte[] Checked(Node node, ScramStep step) =>
+        step.IsOk ? step.Reply : throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, step.Detail ?? "The SCRAM exchange failed."));
+
+    private static string[] Mechanisms(ReadOnlySpan<byte> list) => Encoding.ASCII.GetString(list).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+
+    private void WriteStartup(ITransportConnection connection, PoolKey key)
+    {
+        (string Name, string Value)[] parameters =
+        [
+            ("user", key.User),
+            ("database", key.Database),
+            ("application_name", $"shardproxy/{options.ProxyId}"),
+            ("client_encoding", "UTF8"),
+        ];
+        var size = 4 + 4 + 1 + parameters.Sum(p => Encoding.UTF8.GetByteCount(p.Name) + Encoding.UTF8.GetByteCount(p.Value) + 2);
+        MessageWriter.Int32(connection.Output, size);
+        MessageWriter.Int32(connection.Output, ProtocolVersion);
+        foreach (var (name, value) in parameters)
+        {
+            MessageWriter.Text(connection.Output, name);
+            MessageWriter.Text(connection.Output, value);
+        }
+
+        connection.Output.GetSpan(1)[0] = 0;
+        connection.Output.Advance(1);
+    }
+}

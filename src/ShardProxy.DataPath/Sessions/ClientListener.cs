@@ -1,0 +1,230 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>Accepts clients, logs them in, and runs a session for each. One client's fault ends that client only.</summary>
+internal sealed partial class ClientListener(
+    DataPathServices services, ClientHandshake handshake, SessionRegistry registry, ITransportListener listener, ILogger logger) : IDisposable
+{
+    private const string ConsoleDatabase = "shardproxy";
+
+    private readonly CancellationTokenSource _stopping = new();
+    private int _clients;
+
+    /// <summary>Accepts until stopped.</summary>
+    public async Task RunAsync()
+    {
+        while (await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false) is { } connection)
+        {
+            services.Counters.AddConnection();
+
+            // Off the accepting thread: a login must not hold up the next client.
+            _ = Task.Run(() => ServeAsync(connection));
+        }
+    }
+
+    /// <summary>Stops accepting and cuts every client with 57P01.</summary>
+    public async ValueTask StopAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await listener.DisposeAsync().ConfigureAwait(false);
+        foreach (var session in registry.All())
+        {
+            session.Connection.Abort();
+            foreach (var server in session.HeldServers())
+            {
+                server.Abort();
+            }
+        }
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    private async Task ServeAsync(ITransportConnection connection)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _clients) > services.Options.MaxClients)
+            {
+                await RefuseAsync(connection, LoginErrors.TooManyClients).ConfigureAwait(false);
+                return;
+            }
+
+            await LoginAsync(connection).ConfigureAwait(false);
+        }
+        catch (ProtocolException e)
+        {
+            await TellAsync(connection, e).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is ClientGoneException or IOException or OperationCanceledException or SocketException or ServerLostException)
+        {
+            // The client left; there is nobody to tell.
+        }
+        catch (Exception e)
+        {
+            Log.SessionFailed(logger, e);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _clients);
+            await CloseAsync(connection).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask LoginAsync(ITransportConnection connection)
+    {
+        StartupRequest startup;
+        ClientIdentity? identity;
+        using (var deadline = new CancellationTokenSource(services.Options.LoginTimeout, services.Time))
+        {
+            startup = await ClientHandshake.ReadStartupAsync(connection, deadline.Token).ConfigureAwait(false);
+            if (startup.Kind == StartupKind.Cancel)
+            {
+                await CancelAsync(startup.CancelProcessId, startup.CancelSecret).ConfigureAwait(false);
+                return;
+            }
+
+            identity = await handshake.AuthenticateAsync(connection, startup, deadline.Token).ConfigureAwait(false);
+        }
+
+        if (identity is null)
+        {
+            await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
+            return;
+        }
+
+        if (string.Equals(identity.Database, ConsoleDatabase, StringComparison.Ordinal))
+        {
+            await ServeConsoleAsync(connection, identity).ConfigureAwait(false);
+            return;
+        }
+
+        services.Counters.AddSession();
+        var session = registry.Add(services, connection, identity);
+
+        // A client that leaves in the middle of a statement takes its servers' connections with it.
+        await using var gone = connection.Closed.Register(static s => Gone((Session)s!), session).ConfigureAwait(false);
+        try
+        {
+            await new ClientSession(session).RunAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            registry.Remove(session);
+        }
+    }
+
+    private async ValueTask ServeConsoleAsync(ITransportConnection connection, ClientIdentity identity)
+    {
+        if (!identity.IsAdmin)
+        {
+            await RefuseAsync(connection, LoginErrors.ConsoleDenied).ConfigureAwait(false);
+            return;
+        }
+
+        services.Counters.AddConsoleSession();
+        foreach (var (name, value) in ConsoleParameters)
+        {
+            MessageWriter.ParameterStatus(connection.Output, name, value);
+        }
+
+        MessageWriter.BackendKeyData(connection.Output, 0, 0);
+        MessageWriter.ReadyForQuery(connection.Output, (byte)'I');
+        await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
+        await new ConsoleSession(services, connection, identity).RunAsync().ConfigureAwait(false);
+    }
+
+    // What drivers want to know of a server.
+    private static readonly (string Name, string Value)[] ConsoleParameters =
+    [
+        ("server_version", "15.0"), ("server_encoding", "UTF8"), ("client_encoding", "UTF8"), ("DateStyle", "ISO, MDY"), ("IntervalStyle", "postgres"),
+        ("TimeZone", "UTC"), ("integer_datetimes", "on"), ("standard_conforming_strings", "on"), ("is_superuser", "off"),
+    ];
+
+    private async ValueTask CancelAsync(int processId, int secret)
+    {
+        if (registry.Find(processId, secret) is not { } session)
+        {
+            return;
+        }
+
+        services.Counters.AddCancel();
+        foreach (var server in session.HeldServers())
+        {
+            if (server.Owed.Count == 0)
+            {
+                // Nothing is under way there: PostgreSQL ignores such a request too.
+                continue;
+            }
+
+            // Marked first: even if the request arrives late, the connection never reaches another client.
+            server.WasCancelled = true;
+            await services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
+        }
+    }
+
+    private static void Gone(Session session)
+    {
+        foreach (var server in session.HeldServers())
+        {
+            if (server.Owed.Count > 0 || session.Transaction.State != BlockState.Idle)
+            {
+                _ = EndAsync(session, server);
+            }
+        }
+    }
+
+    // The server would go on working for nobody: cancel what it does, then cut the connection.
+    private static async Task EndAsync(Session session, ServerConnection server)
+    {
+        server.WasCancelled = true;
+        if (server.Owed.Count > 0)
+        {
+            await session.Services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
+        }
+
+        server.Abort();
+    }
+
+    private static async ValueTask RefuseAsync(ITransportConnection connection, Model.Errors.ShardProxyError error)
+    {
+        ClientReplies.Error(connection.Output, error, "FATAL");
+        await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
+    }
+
+    private static async ValueTask TellAsync(ITransportConnection connection, ProtocolException e)
+    {
+        try
+        {
+            ClientReplies.Error(connection.Output, e.SqlState, e.Message, "FATAL");
+            await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
+        }
+        catch (Exception inner) when (inner is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            // It is gone already.
+        }
+    }
+
+    private static async ValueTask CloseAsync(ITransportConnection connection)
+    {
+        try
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        {
+            // It is gone already.
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1001, LogLevel.Error, "A client session failed and was closed")]
+        public static partial void SessionFailed(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,499 @@
+using System.Text;
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Errors;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// The extended query protocol (PostgreSQL documentation, "Extended Query"). A Parse waits until it is known which server needs it; Bind
+/// routes by its parameters; what follows goes to that server until Sync. Requests are passed on as they come, their replies are
+/// relayed at Flush and Sync, so a pipeline costs one round trip.
+/// </summary>
+internal sealed class ExtendedQuery(Session session)
+{
+    // Requests and replies above this are passed on before the client asks for it: a client that never sends Sync must not fill memory.
+    internal const int MaxUnflushedBytes = 64 * 1024;
+
+    private readonly ClientStatements _names = new(session);
+    private readonly ServerPipeline _pipeline = new(session);
+    private bool _inBatch;
+
+    /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
+    public ServerConnection? CopyServer => _pipeline.CopyServer;
+
+    private ReplyRelay Relay => session.Relay;
+
+    /// <summary>Takes one message of the extended protocol.</summary>
+    public async ValueTask HandleAsync(byte tag, ReadOnlyMemory<byte> payload)
+    {
+        if (!_inBatch)
+        {
+            _inBatch = true;
+            Relay.Reset();
+            Relay.ForwardsReady = true;
+        }
+
+        if ((_pipeline.SkipToSync || _pipeline.SkipsToSync) && tag != FrontendTag.Sync)
+        {
+            return;
+        }
+
+        try
+        {
+            switch (tag)
+            {
+                case FrontendTag.Parse:
+                    await ParseAsync(payload).ConfigureAwait(false);
+                    break;
+                case FrontendTag.Bind:
+                    await BindAsync(payload).ConfigureAwait(false);
+                    break;
+                case FrontendTag.Describe:
+                    await DescribeAsync(payload).ConfigureAwait(false);
+                    break;
+                case FrontendTag.Execute:
+                    await ExecuteAsync(payload).ConfigureAwait(false);
+                    break;
+                case FrontendTag.Close:
+                    await CloseAsync(payload).ConfigureAwait(false);
+                    break;
+                case FrontendTag.Flush:
+                    await FlushAsync().ConfigureAwait(false);
+                    break;
+                default:
+                    await SyncAsync().ConfigureAwait(false);
+                    break;
+            }
+
+            if (tag != FrontendTag.Sync)
+            {
+                await _pipeline.BoundAsync().ConfigureAwait(false);
+            }
+        }
+        catch (ServerUnavailableException e)
+        {
+            await _pipeline.FailAsync(() => SimpleQuery.ReportUnavailable(session, e)).ConfigureAwait(false);
+        }
+        catch (ServerLostException e)
+        {
+            await _pipeline.LostAsync(e.Server).ConfigureAwait(false);
+        }
+        catch (ShardProxyException e)
+        {
+            await _pipeline.FailAsync(() => session.Fail(e.Error)).ConfigureAwait(false);
+        }
+        catch (Exception e) when (_pipeline.Server is { } server && e is IOException or InvalidOperationException or OperationCanceledException && !session.Connection.Closed.IsCancellationRequested)
+        {
+            await _pipeline.LostAsync(_pipeline.Server!).ConfigureAwait(false);
+        }
+
+        if (tag == FrontendTag.Sync && CopyServer is null)
+        {
+            _inBatch = false;
+        }
+    }
+
+    /// <summary>Takes one message of the client while a server takes COPY data.</summary>
+    public async ValueTask CopyAsync(byte tag, ReadOnlyMemory<byte> payload)
+    {
+        if (!await _pipeline.CopyAsync(tag, payload).ConfigureAwait(false))
+        {
+            await HandleAsync(tag, payload).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask ParseAsync(ReadOnlyMemory<byte> payload)
+    {
+        await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        var (name, sql, types, encoded) = FrontendReader.Parse(payload.Span);
+        if (name.Length > 0 && _names.Find(name) is not null)
+        {
+            // It may be the one whose Parse is still under way, and fails.
+            await _pipeline.DrainAsync().ConfigureAwait(false);
+        }
+
+        if (_pipeline.SkipToSync || _pipeline.SkipsToSync)
+        {
+            return;
+        }
+
+        if (name.Length > 0 && _names.Find(name) is not null)
+        {
+            await _pipeline.FailAsync(() => session.Fail("42P05", $"prepared statement \"{name}\" already exists")).ConfigureAwait(false);
+            return;
+        }
+
+        if (_names.StatementCount >= session.Services.Options.MaxPreparedPerClient)
+        {
+            await _pipeline.FailAsync(() => session.Fail(SessionErrors.TooManyStatements)).ConfigureAwait(false);
+            return;
+        }
+
+        var literals = new LiteralList();
+        var scan = session.Services.Analyzer.Scan(sql, 0, literals);
+        if (scan.Outcome == ScanOutcome.Refused)
+        {
+            await _pipeline.FailAsync(() => session.Fail(scan.Error!)).ConfigureAwait(false);
+            return;
+        }
+
+        var shape = scan.Shape;
+        if (shape is null)
+        {
+            // An empty text and one with several statements are the server's to answer.
+            shape = await session.Services.Analyzer.AnalyzeAsync(sql.AsMemory(scan.Start, Math.Max(0, scan.End - scan.Start)), session.Connection.Closed).ConfigureAwait(false);
+        }
+
+        if (session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        {
+            await _pipeline.FailAsync(FailedBlock).ConfigureAwait(false);
+            return;
+        }
+
+        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded);
+        var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id);
+        _names.Add(statement);
+        _pipeline.PendingParse = statement;
+    }
+
+    private async ValueTask BindAsync(ReadOnlyMemory<byte> payload)
+    {
+        var (portalName, statementName) = FrontendReader.BindNames(payload.Span);
+        if (_names.Find(statementName) is not { } statement)
+        {
+            await _pipeline.FailAsync(() => _names.NoStatement(statementName)).ConfigureAwait(false);
+            return;
+        }
+
+        if (_pipeline.PendingParse is not null && _pipeline.PendingParse != statement)
+        {
+            await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        }
+
+        if (session.Transaction.State == BlockState.Failed && !statement.IsTransaction)
+        {
+            await _pipeline.FailAsync(FailedBlock).ConfigureAwait(false);
+            return;
+        }
+
+        if (_names.PortalCount >= session.Services.Options.MaxPreparedPerClient)
+        {
+            await _pipeline.FailAsync(() => session.Fail(SessionErrors.TooManyStatements)).ConfigureAwait(false);
+            return;
+        }
+
+        var portal = _names.PortalFor(portalName);
+        portal.Statement = statement;
+        portal.TransactionNumber = session.Transaction.Number;
+        portal.Parameters.Read(payload.Span, statement.TypeOids);
+        portal.Server = null;
+        portal.Dispatch = default;
+        portal.Started = session.Services.Time.GetTimestamp();
+        if (statement.IsLocal)
+        {
+            await _pipeline.DrainAsync().ConfigureAwait(false);
+            if (!_pipeline.SkipToSync && !_pipeline.SkipsToSync)
+            {
+                _pipeline.AnswerParse();
+                MessageWriter.Empty(session.Output, BackendTag.BindComplete);
+            }
+
+            return;
+        }
+
+        while (true)
+        {
+            await DispatchAsync(portal).ConfigureAwait(false);
+            if (portal.Dispatch.Error is { } error)
+            {
+                await _pipeline.FailAsync(() => session.Fail(error)).ConfigureAwait(false);
+                return;
+            }
+
+            if (portal.Dispatch.Plan.Kind is not (RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey))
+            {
+                await BindSeveralAsync(portal).ConfigureAwait(false);
+                return;
+            }
+
+            if (await _pipeline.UseAsync(portal.Dispatch.Table.Node(portal.Dispatch.NodeId), portal.Dispatch.Table).ConfigureAwait(false) is { } server)
+            {
+                _pipeline.Provide(server, statement);
+                StatementProvision.WriteBind(server, portal, portalName);
+                portal.Server = server;
+                return;
+            }
+
+            // The routing table changed while it waited for a connection: that one may be the wrong node's.
+            SessionServers.Release(session);
+        }
+    }
+
+    private async ValueTask DispatchAsync(Portal portal)
+    {
+        var statement = portal.Statement;
+        if (StatementDispatch.TryDispatch(session, statement.Shape, new KeyInput(statement.Prefix.Span, statement.Literals, portal.Parameters), out var dispatch, out _))
+        {
+            portal.Dispatch = dispatch;
+            return;
+        }
+
+        // It will be held: the replies so far must not wait with it.
+        await _pipeline.DrainAsync().ConfigureAwait(false);
+        portal.Dispatch = await StatementDispatch.DispatchAsync(session, statement.Shape, statement.Prefix, statement.Literals, portal.Parameters).ConfigureAwait(false);
+    }
+
+    // The proxy carries it out over several nodes; the home node checks the statement for it.
+    private async ValueTask BindSeveralAsync(Portal portal)
+    {
+        if (portal.Dispatch.Plan.Kind is RouteKind.CopySharded or RouteKind.CopyReplicated)
+        {
+            await _pipeline.FailAsync(() => session.Fail(ExecutionErrors.ReplicatedParameters)).ConfigureAwait(false);
+            return;
+        }
+
+        if (_pipeline.PendingParse is not null)
+        {
+            await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        }
+
+        await _pipeline.DrainAsync().ConfigureAwait(false);
+        if (!_pipeline.SkipToSync && !_pipeline.SkipsToSync)
+        {
+            MessageWriter.Empty(session.Output, BackendTag.BindComplete);
+        }
+    }
+
+    private async ValueTask DescribeAsync(ReadOnlyMemory<byte> payload)
+    {
+        var (kind, name) = FrontendReader.Target(payload.Span);
+        var statement = kind == (byte)'S' ? _names.Find(name) : _names.FindPortal(name)?.Statement;
+        if (statement is null)
+        {
+            await _pipeline.FailAsync(() =>
+            {
+                if (kind == (byte)'S')
+                {
+                    _names.NoStatement(name);
+                }
+                else
+                {
+                    _names.NoPortal(name);
+                }
+            }).ConfigureAwait(false);
+            return;
+        }
+
+        if (statement.IsLocal)
+        {
+            await _pipeline.DrainAsync().ConfigureAwait(false);
+            if (_pipeline.SkipsToSync)
+            {
+                return;
+            }
+
+            _pipeline.AnswerParse();
+            if (kind == (byte)'S')
+            {
+                MessageWriter.Header(session.Output, BackendTag.ParameterDescription, 2);
+                MessageWriter.Int16(session.Output, 0);
+            }
+
+            MessageWriter.Empty(session.Output, BackendTag.NoData);
+            return;
+        }
+
+        if (kind == (byte)'P' && _names.FindPortal(name) is { Server: { } bound })
+        {
+            await _pipeline.UseAsync(bound.Node, null).ConfigureAwait(false);
+            MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);
+            bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+            bound.HasUnsynced = true;
+            return;
+        }
+
+        var server = await _pipeline.UseAnyAsync().ConfigureAwait(false);
+        if (kind == (byte)'S')
+        {
+            _pipeline.Provide(server, statement);
+            MessageWriter.Target(server.Output, FrontendTag.Describe, kind, statement.ServerName);
+            server.Owed.Enqueue(ReplyKind.DescribeStatement, isHidden: false);
+            server.HasUnsynced = true;
+            return;
+        }
+
+        // A portal over several nodes: its rows look as they would on one.
+        _pipeline.Provide(server, statement);
+        var portal = _names.FindPortal(name)!;
+        StatementProvision.WriteBind(server, portal, name, isHidden: true);
+        MessageWriter.Target(server.Output, FrontendTag.Describe, kind, Encoding.UTF8.GetBytes(name));
+        server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+    }
+
+    private async ValueTask ExecuteAsync(ReadOnlyMemory<byte> payload)
+    {
+        var name = FrontendReader.ExecuteName(payload.Span);
+        if (_names.FindPortal(name) is not { } portal)
+        {
+            await _pipeline.FailAsync(() => _names.NoPortal(name)).ConfigureAwait(false);
+            return;
+        }
+
+        if (portal.Server is { } server)
+        {
+            // A portal of an earlier pipeline may be on another server than the last request.
+            await _pipeline.UseAsync(server.Node, null).ConfigureAwait(false);
+            MessageWriter.Raw(server.Output, FrontendTag.Execute, payload.Span);
+            server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
+            server.HasUnsynced = true;
+            server.HasWritten |= SimpleQuery.MayWrite(portal.Statement.Shape);
+            _pipeline.Add(portal, server);
+            if (portal.Statement.Shape.Kind == StatementKind.Copy)
+            {
+                await _pipeline.DrainAsync().ConfigureAwait(false);
+            }
+
+            return;
+        }
+
+        await _pipeline.DrainAsync().ConfigureAwait(false);
+        if (_pipeline.SkipToSync || _pipeline.SkipsToSync)
+        {
+            return;
+        }
+
+        var errors = session.Errors;
+        if (portal.Statement.Shape.Transaction is { } transaction)
+        {
+            await _pipeline.TransactionCommandAsync(transaction).ConfigureAwait(false);
+        }
+        else if (portal.Statement.IsLocal)
+        {
+            await _pipeline.SyncServerAsync().ConfigureAwait(false);
+            await SessionCommands.RunAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false);
+        }
+        else if (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted)
+        {
+            // What was executed before is an implicit transaction with it, on one node.
+            await _pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
+        }
+        else
+        {
+            await ExecuteSeveralAsync(portal).ConfigureAwait(false);
+        }
+
+        // An error of these commands has been written: the rest of the pipeline is skipped.
+        _pipeline.SkipToSync |= session.Errors != errors;
+    }
+
+    private async ValueTask ExecuteSeveralAsync(Portal portal)
+    {
+        await _pipeline.SyncServerAsync().ConfigureAwait(false);
+        _pipeline.Server = null;
+        var dispatch = portal.Dispatch;
+        var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
+        if (dispatch.Plan.Kind == RouteKind.Aggregate)
+        {
+            await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+        else
+        {
+            await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask CloseAsync(ReadOnlyMemory<byte> payload)
+    {
+        var (kind, name) = FrontendReader.Target(payload.Span);
+        await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        if (kind == (byte)'S')
+        {
+            // The servers keep the canonical statement for others; only the client's name ends.
+            _names.Remove(name);
+        }
+        else if (_names.FindPortal(name) is { } portal)
+        {
+            _names.RemovePortal(name);
+            if (portal.Server is { IsBroken: false } server)
+            {
+                await _pipeline.UseAsync(server.Node, null).ConfigureAwait(false);
+                MessageWriter.Raw(server.Output, FrontendTag.Close, payload.Span);
+                server.Owed.Enqueue(ReplyKind.Close, isHidden: false);
+                server.HasUnsynced = true;
+                return;
+            }
+        }
+
+        await _pipeline.DrainAsync().ConfigureAwait(false);
+        if (!_pipeline.SkipsToSync)
+        {
+            MessageWriter.Empty(session.Output, BackendTag.CloseComplete);
+        }
+    }
+
+    private async ValueTask FlushAsync()
+    {
+        await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        await _pipeline.DrainAsync().ConfigureAwait(false);
+        await Relay.FlushClientAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask SyncAsync()
+    {
+        if (!_pipeline.SkipToSync)
+        {
+            await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        }
+
+        _pipeline.AbandonParse();
+        var forwarded = false;
+        if (_pipeline.Server is { IsBroken: false } server && (server.HasUnsynced || server.Owed.Count > 0))
+        {
+            MessageWriter.Empty(server.Output, FrontendTag.Sync);
+            server.Owed.Enqueue(ReplyKind.Sync, isHidden: _pipeline.SkipToSync);
+            server.SkipsToSync = false;
+            server.HasUnsynced = false;
+            forwarded = !_pipeline.SkipToSync;
+            await Relay.FlushServerAsync(server).ConfigureAwait(false);
+            var stop = await Relay.RelayAsync(server).ConfigureAwait(false);
+            if (stop == RelayStop.CopyIn)
+            {
+                _pipeline.BeginCopy(server);
+                return;
+            }
+
+            _pipeline.EndStatements();
+            if (stop == RelayStop.ServerLost)
+            {
+                ServerLoss.Report(session, server, server.HasWritten);
+                forwarded = false;
+            }
+        }
+
+        _pipeline.Server = null;
+        _pipeline.SkipToSync = false;
+        _pipeline.HasExecuted = false;
+        session.Activity.EndStatement(session.Transaction.State == BlockState.Idle);
+        if (session.Transaction.State == BlockState.Idle)
+        {
+            // Portals end with their transaction.
+            session.Transaction.EndImplicit();
+            _names.ClearPortals();
+        }
+
+        SessionServers.Release(session);
+        if (!forwarded)
+        {
+            MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
+        }
+
+        await Relay.FlushClientAsync().ConfigureAwait(false);
+    }
+
+    private void FailedBlock() => session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+}

@@ -1,0 +1,134 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using ShardProxy.Wire.Framing;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// Reads a client's messages one by one into a buffer of its own, which is valid until the next read. The buffer grows with the
+/// largest message and is given back when that was an exception.
+/// </summary>
+internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
+{
+    private const int KeptBytes = 64 * 1024;
+
+    private byte[] _buffer = new byte[1024];
+    private int _length;
+
+    /// <summary>Tag of the last message.</summary>
+    public byte Tag { get; private set; }
+
+    /// <summary>Payload of the last message.</summary>
+    public ReadOnlyMemory<byte> Payload => _buffer.AsMemory(0, _length);
+
+    /// <summary>Reads the next message; false when the client closed the connection between messages.</summary>
+    /// <exception cref="ProtocolException">Malformed or too large.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
+    {
+        if (_buffer.Length > KeptBytes)
+        {
+            _buffer = new byte[1024];
+        }
+
+        while (true)
+        {
+            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (TryTake(result.Buffer, out var consumed, out var missing))
+            {
+                input.AdvanceTo(consumed);
+                return true;
+            }
+
+            if (missing > 0 && result.Buffer.Length >= FrameHeader.Bytes)
+            {
+                return await ReadLargeAsync(result.Buffer, cancellationToken).ConfigureAwait(false);
+            }
+
+            input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            if (result.IsCompleted)
+            {
+                return result.Buffer.IsEmpty ? false : throw new ClientGoneException();
+            }
+        }
+    }
+
+    /// <summary>True when a whole message has already arrived: the next read will not wait.</summary>
+    public bool HasArrived()
+    {
+        if (!input.TryRead(out var result))
+        {
+            return false;
+        }
+
+        var whole = FrameHeader.TryRead(result.Buffer, maxPayloadBytes, out var header) && result.Buffer.Length >= header.TotalBytes;
+        input.AdvanceTo(result.Buffer.Start, whole ? result.Buffer.Start : result.Buffer.End);
+        return whole;
+    }
+
+    private bool TryTake(in ReadOnlySequence<byte> buffer, out SequencePosition consumed, out long missing)
+    {
+        consumed = buffer.Start;
+        missing = 0;
+        if (!FrameHeader.TryRead(buffer, maxPayloadBytes, out var header))
+        {
+            return false;
+        }
+
+        if (buffer.Length < header.TotalBytes)
+        {
+            missing = header.TotalBytes - buffer.Length;
+            return false;
+        }
+
+        Tag = header.Tag;
+        Reserve(header.PayloadBytes);
+        buffer.Slice(FrameHeader.Bytes, header.PayloadBytes).CopyTo(_buffer);
+        _length = header.PayloadBytes;
+        consumed = buffer.GetPosition(header.TotalBytes);
+        return true;
+    }
+
+    // Takes what is there and goes on reading: a message may be larger than the pipe.
+    private async ValueTask<bool> ReadLargeAsync(ReadOnlySequence<byte> buffer, CancellationToken cancellationToken)
+    {
+        FrameHeader.TryRead(buffer, maxPayloadBytes, out var header);
+        Tag = header.Tag;
+        _length = 0;
+        buffer = buffer.Slice(FrameHeader.Bytes);
+        while (true)
+        {
+            var take = (int)Math.Min(buffer.Length, header.PayloadBytes - _length);
+
+            // Grown as the bytes come, so that a header alone cannot claim memory.
+            Reserve((int)Math.Min(header.PayloadBytes, Math.Max(_length + take, Math.Min((long)_length * 2, header.PayloadBytes))));
+            buffer.Slice(0, take).CopyTo(_buffer.AsSpan(_length));
+            _length += take;
+            input.AdvanceTo(buffer.GetPosition(take));
+            if (_length == header.PayloadBytes)
+            {
+                return true;
+            }
+
+            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            buffer = result.Buffer;
+            if (buffer.IsEmpty && result.IsCompleted)
+            {
+                throw new ClientGoneException();
+            }
+        }
+    }
+
+    private void Reserve(int bytes)
+    {
+        if (_buffer.Length >= bytes)
+        {
+            return;
+        }
+
+        var larger = new byte[Math.Max(bytes, _buffer.Length * 2L > int.MaxValue ? bytes : _buffer.Length * 2)];
+        _buffer.AsSpan(0, Math.Min(_length, _buffer.Length)).CopyTo(larger);
+        _buffer = larger;
+    }
+}

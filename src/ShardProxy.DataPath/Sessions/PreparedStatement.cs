@@ -1,0 +1,64 @@
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>A statement a client has parsed: a server that lacks it is given it again.</summary>
+internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedTypes, uint[] typeOids, StatementShape shape, LiteralList literals, int start, int end, long canonicalId)
+{
+    private readonly byte[] _serverName = canonicalId == 0 ? [] : CanonicalStatements.NameOf(canonicalId);
+
+    /// <summary>The client's name; empty for the unnamed statement.</summary>
+    public string Name { get; } = name;
+
+    public byte[] Sql { get; } = sql;
+
+    /// <summary>The statement itself, without what surrounds it.</summary>
+    public ReadOnlyMemory<byte> Text => Sql.AsMemory(start, end - start);
+
+    /// <summary>The text up to its end: what literal offsets refer to.</summary>
+    public ReadOnlyMemory<byte> Prefix => Sql.AsMemory(0, end);
+
+    /// <summary>Count and OIDs as the client sent them.</summary>
+    public byte[] EncodedTypes { get; } = encodedTypes;
+
+    public uint[] TypeOids { get; } = typeOids;
+
+    public StatementShape Shape { get; } = shape;
+
+    public LiteralList Literals { get; } = literals;
+
+    /// <summary>Id shared by all clients with the same text and types; 0 for the unnamed statement.</summary>
+    public long CanonicalId { get; } = canonicalId;
+
+    /// <summary>The name on a server; empty for the unnamed statement.</summary>
+    public ReadOnlySpan<byte> ServerName => _serverName;
+
+    /// <summary>Its Parse failed: the client does not have it.</summary>
+    public bool IsGone { get; set; }
+
+    /// <summary>BEGIN, COMMIT and the like, carried out by the proxy.</summary>
+    public bool IsTransaction => Shape.Transaction is not null;
+
+    /// <summary>Carried out by the proxy, not by one server: transaction control, SET, RESET, DISCARD ALL, DEALLOCATE.</summary>
+    public bool IsLocal => IsTransaction || Execution.SessionCommands.Handles(Shape);
+}
+
+/// <summary>A bound statement.</summary>
+internal sealed class Portal
+{
+    public PreparedStatement Statement { get; set; } = null!;
+
+    public BoundParameters Parameters { get; } = new();
+
+    /// <summary>The server it was bound on; null when the proxy carries it out itself.</summary>
+    public ServerConnection? Server { get; set; }
+
+    /// <summary>The transaction it belongs to and ends with: <see cref="SessionTransaction.Number"/>.</summary>
+    public long TransactionNumber { get; set; }
+
+    public Execution.Dispatch Dispatch { get; set; }
+
+    public long Started { get; set; }
+}

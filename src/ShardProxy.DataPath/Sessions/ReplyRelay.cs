@@ -1,0 +1,417 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>Why a relay returned.</summary>
+internal enum RelayStop
+{
+    /// <summary>Nothing is owed any more.</summary>
+    Done,
+
+    /// <summary>The server waits for COPY data from the client.</summary>
+    CopyIn,
+
+    /// <summary>The read was cancelled by the caller before anything more came.</summary>
+    Interrupted,
+
+    /// <summary>The server's connection ended.</summary>
+    ServerLost,
+}
+
+/// <summary>
+/// Forwards one server's replies to the client by header and byte count (law 7): a DataRow is never looked into, whole runs of
+/// frames are copied in one piece, replies to hidden requests are left out. One per session; keeps counts of the current
+/// statement.
+/// </summary>
+internal sealed class ReplyRelay(PipeWriter client)
+{
+    /// <summary>Frames whose content the relay must see are small; a larger one is forwarded unseen.</summary>
+    private const int MaxInspectedBytes = 32 * 1024;
+
+    private const int MaxFrameBytes = int.MaxValue - 16;
+
+    // Bytes of a frame whose header has passed already and which are still to come, and whether the client sees them.
+    private int _restBytes;
+    private bool _restIsVisible;
+
+    /// <summary>Rows of the current statement: the numbers in its command tags, or the DataRows.</summary>
+    public long Rows { get; private set; }
+
+    /// <summary>Bytes received from the server for the current statement.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>The first error of the current statement, or null.</summary>
+    public ErrorFields? Error { get; private set; }
+
+    /// <summary>Anything was forwarded to the client since <see cref="Reset"/>.</summary>
+    public bool HasForwarded { get; private set; }
+
+    /// <summary>Whether the client sees a visible ReadyForQuery; off when the proxy sends its own.</summary>
+    public bool ForwardsReady { get; set; } = true;
+
+    /// <summary>Set to hold back an error reply of that SQLSTATE (the gate's) when nothing was forwarded: it stays in <see cref="Error"/>.</summary>
+    public bool HoldsGateError { get; set; }
+
+    /// <summary>The gate's error was held back: the statement had no effect and the client knows nothing of it.</summary>
+    public bool GateErrorHeld { get; private set; }
+
+    /// <summary>Called for ParameterStatus that the client sees.</summary>
+    public Action<string, string>? ParameterChanged { get; set; }
+
+    /// <summary>Begins the counts of a new statement.</summary>
+    public void Reset()
+    {
+        Rows = 0;
+        Bytes = 0;
+        Error = null;
+        HasForwarded = false;
+        GateErrorHeld = false;
+    }
+
+    /// <summary>The server being relayed is lost. What it had begun to say cannot be ended.</summary>
+    /// <exception cref="ClientGoneException">The client has got a part of a message: nothing can be told any more, its connection ends.</exception>
+    public void LoseServer()
+    {
+        var isCut = _restBytes > 0 && _restIsVisible;
+        _restBytes = 0;
+        if (isCut)
+        {
+            throw new ClientGoneException();
+        }
+    }
+
+    /// <summary>
+    /// Sends what was written to the server. While the server does not take it, its replies are relayed, so that neither side can
+    /// wait for the other for ever.
+    /// </summary>
+    public ValueTask FlushServerAsync(ServerConnection server)
+    {
+        var flush = server.Output.FlushAsync();
+        return flush.IsCompletedSuccessfully ? ValueTask.CompletedTask : Slow(this, server, flush);
+
+        static async ValueTask Slow(ReplyRelay relay, ServerConnection server, ValueTask<FlushResult> flush)
+        {
+            var flushed = flush.AsTask();
+            while (!flushed.IsCompleted)
+            {
+                var read = relay.RelayOnceAsync(server).AsTask();
+                if (await Task.WhenAny(flushed, read).ConfigureAwait(false) == flushed)
+                {
+                    server.Input.CancelPendingRead();
+                }
+
+                if (await read.ConfigureAwait(false) == RelayStop.ServerLost)
+                {
+                    break;
+                }
+            }
+
+            await flushed.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Relays until nothing is owed, the server wants COPY data, or the connection is lost.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<RelayStop> RelayAsync(ServerConnection server)
+    {
+        while (server.Owed.Count > 0 || _restBytes > 0)
+        {
+            var result = await server.Input.ReadAsync().ConfigureAwait(false);
+            var stop = Take(server, result);
+            if (HasForwarded)
+            {
+                await FlushClientAsync().ConfigureAwait(false);
+            }
+
+            if (stop is RelayStop.CopyIn or RelayStop.ServerLost)
+            {
+                return stop;
+            }
+        }
+
+        return RelayStop.Done;
+    }
+
+    /// <summary>Relays what one read brings; used while something else is being waited for.</summary>
+    public async ValueTask<RelayStop> RelayOnceAsync(ServerConnection server)
+    {
+        var result = await server.Input.ReadAsync().ConfigureAwait(false);
+        var stop = Take(server, result);
+        if (HasForwarded)
+        {
+            await FlushClientAsync().ConfigureAwait(false);
+        }
+
+        return stop;
+    }
+
+    /// <summary>Relays what has already arrived, without waiting.</summary>
+    public RelayStop RelayArrived(ServerConnection server) =>
+        server.Input.TryRead(out var result) ? Take(server, result) : RelayStop.Interrupted;
+
+    /// <summary>Sends what was written to the client.</summary>
+    /// <exception cref="ClientGoneException">The client does not read any more.</exception>
+    public ValueTask FlushClientAsync()
+    {
+        var flush = client.FlushAsync();
+        if (flush.IsCompletedSuccessfully)
+        {
+            return flush.Result.IsCompleted ? throw new ClientGoneException() : ValueTask.CompletedTask;
+        }
+
+        return Slow(flush);
+
+        static async ValueTask Slow(ValueTask<FlushResult> flush)
+        {
+            if ((await flush.ConfigureAwait(false)).IsCompleted)
+            {
+                throw new ClientGoneException();
+            }
+        }
+    }
+
+    private RelayStop Take(ServerConnection server, ReadResult result)
+    {
+        var buffer = result.Buffer;
+        var consumed = buffer.Start;
+        var examined = buffer.End;
+        var stop = RelayStop.Done;
+        try
+        {
+            stop = Consume(server, buffer, out consumed);
+            if (stop == RelayStop.CopyIn)
+            {
+                examined = consumed;
+            }
+        }
+        finally
+        {
+            server.Input.AdvanceTo(consumed, examined);
+        }
+
+        if (result.IsCompleted && stop != RelayStop.CopyIn && server.Owed.Count > 0)
+        {
+            server.MarkBroken();
+            return RelayStop.ServerLost;
+        }
+
+        return result.IsCanceled ? RelayStop.Interrupted : stop;
+    }
+
+    private RelayStop Consume(ServerConnection server, in ReadOnlySequence<byte> buffer, out SequencePosition consumed)
+    {
+        var left = buffer;
+        var runStart = buffer.Start; // first byte of the run that will be copied to the client
+        var stop = RelayStop.Done;
+        if (_restBytes > 0)
+        {
+            var take = (int)Math.Min(_restBytes, left.Length);
+            _restBytes -= take;
+            Bytes += take;
+            left = left.Slice(take);
+            if (!_restIsVisible)
+            {
+                runStart = left.Start;
+            }
+        }
+
+        while (FrameHeader.TryRead(left, MaxFrameBytes, out var header))
+        {
+            var isWhole = left.Length >= header.TotalBytes;
+            if (!isWhole && NeedsWhole(header))
+            {
+                break;
+            }
+
+            var visible = Handle(server, header, isWhole ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default, ref stop);
+            var take = (int)Math.Min(header.TotalBytes, left.Length);
+            Bytes += take;
+            if (!visible)
+            {
+                Copy(buffer.Slice(runStart, left.Start));
+                runStart = left.GetPosition(take);
+            }
+
+            left = left.Slice(take);
+            if (take < header.TotalBytes)
+            {
+                _restBytes = header.TotalBytes - take;
+                _restIsVisible = visible;
+            }
+
+            if (stop == RelayStop.CopyIn)
+            {
+                break;
+            }
+        }
+
+        Copy(buffer.Slice(runStart, left.Start));
+        consumed = left.Start;
+        return stop;
+    }
+
+    // Frames that change the relay's state by their content; the rest passes by header and count.
+    private static bool NeedsWhole(FrameHeader header) => header.PayloadBytes <= MaxInspectedBytes && header.Tag is
+        BackendTag.ReadyForQuery or BackendTag.CommandComplete or BackendTag.ErrorResponse or BackendTag.ParameterStatus;
+
+    /// <summary>Updates what is owed. True when the client sees the frame.</summary>
+    private bool Handle(ServerConnection server, FrameHeader header, in ReadOnlySequence<byte> payload, ref RelayStop stop)
+    {
+        var owed = server.Owed;
+        var hidden = owed.Count > 0 && owed.Peek().IsHidden;
+        switch (header.Tag)
+        {
+            case BackendTag.DataRow:
+                Rows++;
+                return !hidden;
+            case BackendTag.CopyData or BackendTag.CopyDone or BackendTag.ParameterDescription or BackendTag.CopyOutResponse
+                or BackendTag.FunctionCallResponse:
+                return !hidden;
+            case BackendTag.NoticeResponse:
+                return !hidden;
+            case BackendTag.NotificationResponse:
+                return true;
+            case BackendTag.ParameterStatus:
+                TakeParameter(server, payload, hidden);
+                return !hidden;
+            case BackendTag.CopyInResponse:
+                stop = RelayStop.CopyIn;
+                return !hidden;
+            case BackendTag.RowDescription:
+                if (Owes(owed, ReplyKind.Query))
+                {
+                    return !hidden;
+                }
+
+                return Answered(owed, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
+            case BackendTag.NoData:
+                return Answered(owed, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
+            case BackendTag.ParseComplete:
+                return Answered(owed, hidden, ReplyKind.Parse, ReplyKind.Parse);
+            case BackendTag.BindComplete:
+                return Answered(owed, hidden, ReplyKind.Bind, ReplyKind.Bind);
+            case BackendTag.CloseComplete:
+                return Answered(owed, hidden, ReplyKind.Close, ReplyKind.Close);
+            case BackendTag.CommandComplete or BackendTag.EmptyQueryResponse or BackendTag.PortalSuspended:
+                if (header.Tag == BackendTag.CommandComplete && !payload.IsEmpty)
+                {
+                    TakeTag(payload);
+                }
+
+                return Owes(owed, ReplyKind.Query) ? !hidden : Answered(owed, hidden, ReplyKind.Execute, ReplyKind.Execute);
+            case BackendTag.ErrorResponse:
+                return TakeError(server, payload);
+            case BackendTag.ReadyForQuery:
+                if (owed.Count == 0 || owed.Peek().Kind is not (ReplyKind.Query or ReplyKind.Sync or ReplyKind.FunctionCall))
+                {
+                    throw Desync(server);
+                }
+
+                server.Status = payload.FirstSpan[0];
+                owed.Dequeue();
+                return !hidden && ForwardsReady && !GateErrorHeld;
+            default:
+                throw Desync(server);
+        }
+    }
+
+    private static bool Owes(ReplyQueue owed, ReplyKind kind) => owed.Count > 0 && owed.Peek().Kind == kind;
+
+    private static bool Answered(ReplyQueue owed, bool hidden, ReplyKind kind, ReplyKind other)
+    {
+        if (owed.Count == 0 || (owed.Peek().Kind != kind && owed.Peek().Kind != other))
+        {
+            throw new ProtocolException("08P01", "a server answered what it was not asked");
+        }
+
+        owed.Dequeue();
+        return !hidden;
+    }
+
+    private bool TakeError(ServerConnection server, in ReadOnlySequence<byte> payload)
+    {
+        var fields = payload.IsEmpty
+            ? new ErrorFields("ERROR", "XX000", "", "")
+            : ErrorFields.Read(payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
+        Error ??= fields;
+        var owed = server.Owed;
+        if (fields.Severity is "FATAL" or "PANIC")
+        {
+            // The server is going away: nothing else will be answered. The session turns it into an error of its own.
+            server.MarkBroken();
+            return false;
+        }
+
+        if (HoldsGateError && !HasForwarded && IsGateError(fields))
+        {
+            GateErrorHeld = true;
+        }
+
+        if (owed.Count > 0 && owed.Peek().Kind is not (ReplyKind.Query or ReplyKind.FunctionCall or ReplyKind.Sync) && !server.SkipToSync())
+        {
+            server.SkipsToSync = true;
+        }
+
+        return !GateErrorHeld;
+    }
+
+    // The error of a closed write gate (DESIGN section 6, "The gate").
+    private static bool IsGateError(ErrorFields error) =>
+        string.Equals(error.SqlState, GateMarker.SqlState, StringComparison.Ordinal) && error.Constraint.StartsWith(GateMarker.ConstraintName, StringComparison.Ordinal);
+
+    private void TakeParameter(ServerConnection server, in ReadOnlySequence<byte> payload, bool hidden)
+    {
+        var reader = new PayloadReader(payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
+        var name = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
+        var value = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
+        server.Parameters[name] = value;
+        if (!hidden)
+        {
+            ParameterChanged?.Invoke(name, value);
+        }
+    }
+
+    // "INSERT 0 5", "UPDATE 3", "SELECT 7", "COPY 9": the rows are the last number.
+    private void TakeTag(in ReadOnlySequence<byte> payload)
+    {
+        var tag = payload.FirstSpan;
+        if (!payload.IsSingleSegment || tag.Length < 2)
+        {
+            return;
+        }
+
+        tag = tag[..^1];
+        var space = tag.LastIndexOf((byte)' ');
+        if (space > 0 && !tag.StartsWith("SELECT"u8) && Utf8Parser.TryParse(tag[(space + 1)..], out long rows, out var used, 'D') && used == tag.Length - space - 1)
+        {
+            Rows += rows;
+        }
+    }
+
+    private void Copy(in ReadOnlySequence<byte> run)
+    {
+        if (run.IsEmpty)
+        {
+            return;
+        }
+
+        HasForwarded = true;
+        foreach (var segment in run)
+        {
+            client.Write(segment.Span);
+        }
+    }
+
+    private static ProtocolException Desync(ServerConnection server)
+    {
+        server.MarkBroken();
+        return new ProtocolException("08P01", "a server broke the protocol");
+    }
+}

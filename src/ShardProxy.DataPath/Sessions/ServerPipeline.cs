@@ -1,0 +1,368 @@
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Errors;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// The server side of a client's pipeline: the one server its requests go to now, what was executed there since the last Sync, and how its
+/// replies are collected.
+/// </summary>
+internal sealed class ServerPipeline(Session session)
+{
+    private readonly List<Executed> _executed = [];
+
+    /// <summary>The server requests go to; null until one is needed.</summary>
+    public ServerConnection? Server { get; set; }
+
+    /// <summary>Something was executed since the last Sync.</summary>
+    public bool HasExecuted { get; set; }
+
+    /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
+    public ServerConnection? CopyServer { get; set; }
+
+    /// <summary>A statement whose Parse no server has seen yet.</summary>
+    public PreparedStatement? PendingParse { get; set; }
+
+    /// <summary>An error of the proxy's own was told: everything up to the client's Sync is skipped.</summary>
+    public bool SkipToSync { get; set; }
+
+    /// <summary>The server ignores everything until the client's Sync.</summary>
+    public bool SkipsToSync => Server is { SkipsToSync: true };
+
+    /// <summary>A portal was executed on the server. What it was then is remembered: the portal may be bound anew before Sync.</summary>
+    public void Add(Portal portal, ServerConnection server)
+    {
+        HasExecuted = true;
+        _executed.Add(new Executed(portal.Statement.Shape, portal.Dispatch, server, portal.Started));
+    }
+
+    /// <summary>The server was lost with everything under way on it.</summary>
+    public void Forget()
+    {
+        _executed.Clear();
+        Server = null;
+    }
+
+    /// <summary>Keeps what is owed and what is unsent within bounds.</summary>
+    public async ValueTask BoundAsync()
+    {
+        if (Server is { IsBroken: false } server)
+        {
+            if (server.Owed.Count >= ReplyQueue.Capacity)
+            {
+                await DrainAsync().ConfigureAwait(false);
+                AccountExecuted();
+            }
+            else if (server.Output.UnflushedBytes >= ExtendedQuery.MaxUnflushedBytes)
+            {
+                await session.Relay.FlushServerAsync(server).ConfigureAwait(false);
+            }
+        }
+
+        if (session.Output.UnflushedBytes >= ExtendedQuery.MaxUnflushedBytes)
+        {
+            await session.Relay.FlushClientAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Accounts for everything executed since the last Sync, and follows the server's transaction status.</summary>
+    public void EndStatements()
+    {
+        foreach (var (shape, dispatch, server, _) in _executed)
+        {
+            if (!server.IsBroken && server.Owed.Count == 0)
+            {
+                SimpleQuery.AfterAnswer(session, shape, server, dispatch.Plan);
+            }
+        }
+
+        AccountExecuted();
+        if (Server is { Status: (byte)'E' })
+        {
+            // A Parse or Bind can fail a block too.
+            session.FailBlock();
+        }
+    }
+
+    private void AccountExecuted()
+    {
+        foreach (var (shape, dispatch, server, started) in _executed)
+        {
+            StatementAccounting.Account(session, shape, dispatch, server.Node, started, started);
+        }
+
+        _executed.Clear();
+    }
+
+    /// <summary>The server takes COPY data from now on.</summary>
+    public void BeginCopy(ServerConnection server)
+    {
+        // A Sync sent ahead is ignored by a server that takes COPY data: the client sends another after it.
+        var owesExecute = server.Owed.Peek().Kind == ReplyKind.Execute;
+        server.Owed.Clear();
+        if (owesExecute)
+        {
+            server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
+        }
+
+        server.HasUnsynced = true;
+        CopyServer = server;
+    }
+
+    /// <summary>
+    /// Gets the server for the next requests; what another one still owes is collected first. With the table of a registered statement:
+    /// null when that table is not current any more.
+    /// </summary>
+    public async ValueTask<ServerConnection?> UseAsync(Model.Topology.Node node, Model.Routing.RoutingTable? table)
+    {
+        if (Server is { } current && current.Node.Id != node.Id)
+        {
+            if (session.Transaction.State == BlockState.Idle && HasExecuted)
+            {
+                throw new ShardProxyException(RoutingErrors.PipelineNodes);
+            }
+
+            await DrainAsync().ConfigureAwait(false);
+            await SyncServerAsync().ConfigureAwait(false);
+            Server = null;
+        }
+
+        return Server ??= table is null
+            ? await SessionServers.GetAsync(session, node).ConfigureAwait(false)
+            : await SessionServers.GetForStatementAsync(session, node, table).ConfigureAwait(false);
+    }
+
+    /// <summary>Collects every reply the current server owes, so that the proxy's own next reply is in order.</summary>
+    public async ValueTask DrainAsync()
+    {
+        if (Server is not { } server || server.Owed.Count == 0)
+        {
+            return;
+        }
+
+        MessageWriter.Empty(server.Output, FrontendTag.Flush);
+        await session.Relay.FlushServerAsync(server).ConfigureAwait(false);
+        switch (await session.Relay.RelayAsync(server).ConfigureAwait(false))
+        {
+            case RelayStop.ServerLost:
+                throw new ServerLostException(server);
+            case RelayStop.CopyIn:
+                BeginCopy(server);
+                await session.Relay.FlushClientAsync().ConfigureAwait(false);
+                break;
+        }
+
+        if (server.SkipsToSync)
+        {
+            session.FailBlock();
+        }
+    }
+
+    /// <summary>A Sync the client does not see: inside a block it commits nothing; outside one it is used only where nothing was executed.</summary>
+    public async ValueTask SyncServerAsync()
+    {
+        if (Server is { HasUnsynced: true } server && !(session.Transaction.State == BlockState.Idle && HasExecuted))
+        {
+            await SyncNowAsync(server).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>A Sync the client does not see, whatever it commits.</summary>
+    public async ValueTask SyncNowAsync(ServerConnection server)
+    {
+        MessageWriter.Empty(server.Output, FrontendTag.Sync);
+        server.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        server.HasUnsynced = false;
+        await session.Relay.FlushServerAsync(server).ConfigureAwait(false);
+        if (await session.Relay.RelayAsync(server).ConfigureAwait(false) == RelayStop.ServerLost)
+        {
+            throw new ServerLostException(server);
+        }
+
+        EndStatements();
+    }
+
+    /// <summary>Rolls back what an implicit transaction has done since the last Sync.</summary>
+    public static async ValueTask UndoAsync(ServerConnection server)
+    {
+        await SideDialog.RunAsync(server, "ROLLBACK").ConfigureAwait(false);
+        server.HasUnsynced = false;
+    }
+
+    /// <summary>For requests that any node can answer: the one at hand, one of the transaction's, or the home node.</summary>
+    public async ValueTask<ServerConnection> UseAnyAsync()
+    {
+        var node = Server?.Node ?? (session.Transaction.Participants.Count > 0 ? session.Transaction.Participants[0].Node : session.Pinned?.Node ?? session.HomeNode);
+        return (await UseAsync(node, null).ConfigureAwait(false))!;
+    }
+
+    /// <summary>Makes sure the server has the statement; a Parse the client waits for is answered by the server itself.</summary>
+    public void Provide(ServerConnection server, PreparedStatement statement)
+    {
+        var isPending = PendingParse == statement;
+        PendingParse = isPending ? null : PendingParse;
+        StatementProvision.Provide(server, statement, isPending);
+    }
+
+    /// <summary>A Parse nobody has bound yet is checked by a server now.</summary>
+    public async ValueTask SettleParseAsync()
+    {
+        if (PendingParse is not { } statement)
+        {
+            return;
+        }
+
+        if (statement.IsLocal)
+        {
+            await DrainAsync().ConfigureAwait(false);
+            if (!SkipsToSync)
+            {
+                AnswerParse();
+            }
+
+            return;
+        }
+
+        Provide(await UseAnyAsync().ConfigureAwait(false), statement);
+    }
+
+    /// <summary>The client will not hear of its Parse: for it the statement does not exist.</summary>
+    public void AbandonParse()
+    {
+        if (PendingParse is { } statement)
+        {
+            statement.IsGone = true;
+            PendingParse = null;
+        }
+    }
+
+    /// <summary>Answers a Parse of a statement that the proxy carries out itself.</summary>
+    public void AnswerParse()
+    {
+        if (PendingParse is not null)
+        {
+            PendingParse = null;
+            MessageWriter.Empty(session.Output, BackendTag.ParseComplete);
+        }
+    }
+
+    /// <summary>
+    /// An error of the proxy's own: replies that are due come first, then the error, then everything up to Sync is skipped. What an
+    /// implicit transaction has done so far is undone, as PostgreSQL would.
+    /// </summary>
+    public async ValueTask FailAsync(Action writeError)
+    {
+        try
+        {
+            await DrainAsync().ConfigureAwait(false);
+            if (Server is { HasUnsynced: true, SkipsToSync: false } server && session.Transaction.State == BlockState.Idle && HasExecuted)
+            {
+                await UndoAsync(server).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or ServerLostException)
+        {
+            ServerLoss.Drop(session, Server!);
+            Server = null;
+        }
+
+        AbandonParse();
+        if (!SkipsToSync)
+        {
+            writeError();
+        }
+
+        SkipToSync = true;
+    }
+
+    /// <summary>The server was lost: tells the client, and skips to its Sync.</summary>
+    public async ValueTask LostAsync(ServerConnection server)
+    {
+        ServerLoss.Report(session, server, server.HasWritten);
+        Forget();
+        AbandonParse();
+        SkipToSync = true;
+        await session.Relay.FlushClientAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Passes a COPY message on to the server that asked for it; false when the server has refused the data: the message is an ordinary one then.</summary>
+    public async ValueTask<bool> CopyAsync(byte tag, ReadOnlyMemory<byte> payload)
+    {
+        var server = CopyServer!;
+        if (server.SkipsToSync)
+        {
+            // The server has refused the data: whatever else the client had under way, its Sync ends it.
+            CopyServer = null;
+            return false;
+        }
+
+        if (tag is FrontendTag.Flush or FrontendTag.Sync)
+        {
+            return true;
+        }
+
+        if (tag is not (FrontendTag.CopyData or FrontendTag.CopyDone or FrontendTag.CopyFail))
+        {
+            throw new ProtocolException("08P01", $"unexpected message type 0x{tag:X2} during COPY from stdin");
+        }
+
+        MessageWriter.Raw(server.Output, tag, payload.Span);
+        if (tag != FrontendTag.CopyData)
+        {
+            CopyServer = null;
+        }
+
+        if (tag == FrontendTag.CopyData && session.Input.HasArrived() && server.Output.UnflushedBytes < ExtendedQuery.MaxUnflushedBytes)
+        {
+            return true;
+        }
+
+        await session.Relay.FlushServerAsync(server).ConfigureAwait(false);
+        if (tag == FrontendTag.CopyData && session.Relay.RelayArrived(server) == RelayStop.ServerLost)
+        {
+            CopyServer = null;
+            await LostAsync(server).ConfigureAwait(false);
+        }
+        else if (session.Relay.HasForwarded)
+        {
+            await session.Relay.FlushClientAsync().ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    /// <summary>Carries a transaction command out in its place in the pipeline; its reply has been written then.</summary>
+    public async ValueTask TransactionCommandAsync(TransactionSummary command)
+    {
+        if (session.Transaction.State == BlockState.Idle && HasExecuted && Server is { HasUnsynced: true } server)
+        {
+            // What was executed since the last Sync is an implicit transaction: COMMIT and ROLLBACK end it; PostgreSQL would make it part of
+            // a block that begins here, which cannot be done on several nodes.
+            switch (command.Verb)
+            {
+                case TransactionVerb.Commit:
+                    await SyncNowAsync(server).ConfigureAwait(false);
+                    break;
+                case TransactionVerb.Rollback:
+                    await UndoAsync(server).ConfigureAwait(false);
+                    break;
+                default:
+                    await FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
+                    return;
+            }
+
+            HasExecuted = false;
+        }
+
+        await SyncServerAsync().ConfigureAwait(false);
+        await TransactionExecutor.RunAsync(session, command).ConfigureAwait(false);
+        Server = null;
+    }
+
+    private readonly record struct Executed(StatementShape Shape, Dispatch Dispatch, ServerConnection Server, long Started);
+}

@@ -1,0 +1,220 @@
+using System.IO.Pipelines;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// The truth about one logged-in client: who it is, what it has set, what is open for it. The rooms that run its statements get
+/// this; none of them calls back.
+/// </summary>
+internal sealed class Session
+{
+    private readonly Lock _busyLock = new();
+    private readonly List<ServerConnection> _held = [];
+    private long _stateSince;
+
+    public Session(DataPathServices services, ITransportConnection connection, ClientIdentity identity, int processId, int secret)
+    {
+        Services = services;
+        Connection = connection;
+        Identity = identity;
+        ProcessId = processId;
+        Secret = secret;
+        Input = new MessageReader(connection.Input, services.Options.MaxMessageBytes);
+        Relay = new ReplyRelay(connection.Output);
+        Activity = services.Board.Add();
+        ConnectedAt = services.Time.GetUtcNow();
+        _stateSince = services.Time.GetTimestamp();
+        IsSharded = string.Equals(identity.Database, services.Options.Database, StringComparison.Ordinal);
+    }
+
+    public DataPathServices Services { get; }
+
+    public ITransportConnection Connection { get; }
+
+    public ClientIdentity Identity { get; }
+
+    /// <summary>First half of the cancel key given to the client.</summary>
+    public int ProcessId { get; }
+
+    /// <summary>Second half of it.</summary>
+    public int Secret { get; }
+
+    public MessageReader Input { get; }
+
+    public PipeWriter Output => Connection.Output;
+
+    public ReplyRelay Relay { get; }
+
+    public SessionActivity Activity { get; }
+
+    public SessionTransaction Transaction { get; } = new();
+
+    /// <summary>What the client has set.</summary>
+    public SessionSettings Settings { get; set; } = SessionSettings.Empty;
+
+    /// <summary>The map a RESET ALL goes back to: the startup packet's parameters.</summary>
+    public SessionSettings StartupSettings { get; set; } = SessionSettings.Empty;
+
+    /// <summary>The client's named prepared statements.</summary>
+    public Dictionary<string, PreparedStatement> Prepared { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Errors of the proxy's writing so far.</summary>
+    public long Errors { get; private set; }
+
+    /// <summary>Literals of the statement at hand.</summary>
+    public LiteralList Literals { get; } = new();
+
+    /// <summary>Ranges of the statement at hand.</summary>
+    public TouchSet Touches { get; } = new();
+
+    /// <summary>The session is on the sharded database; on any other, everything goes to the home node.</summary>
+    public bool IsSharded { get; }
+
+    /// <summary>Unqualified names mean schema public.</summary>
+    public bool HasDefaultSearchPath => !IsSearchPathUnknown && (Settings["search_path"] is not { } path || IsDefault(path));
+
+    /// <summary>set_config was called: the search_path may be anything from now on.</summary>
+    public bool IsSearchPathUnknown { get; set; }
+
+    private static bool IsDefault(string path) => path.Replace(" ", "", StringComparison.Ordinal) is "'public'" or "public" or "'$user','public'" or "\"$user\",public";
+
+    /// <summary>The server this session keeps, because it holds state that cannot be carried to another.</summary>
+    public ServerConnection? Pinned { get; private set; }
+
+    public string PinReason { get; private set; } = "";
+
+    public DateTimeOffset ConnectedAt { get; }
+
+    public long StateSince => Volatile.Read(ref _stateSince);
+
+    public long Statements { get; set; }
+
+    /// <summary>Active, idle or held, for SHOW SESSIONS.</summary>
+    public string State { get; private set; } = "idle";
+
+    /// <summary>Servers held now, as a copy: for cancel requests and views from other threads.</summary>
+    public ServerConnection[] HeldServers()
+    {
+        lock (_busyLock)
+        {
+            return [.. _held];
+        }
+    }
+
+    public void Hold(ServerConnection server)
+    {
+        lock (_busyLock)
+        {
+            _held.Add(server);
+        }
+    }
+
+    public void Unhold(ServerConnection server)
+    {
+        lock (_busyLock)
+        {
+            _held.Remove(server);
+        }
+    }
+
+    public int HeldCount
+    {
+        get
+        {
+            lock (_busyLock)
+            {
+                return _held.Count;
+            }
+        }
+    }
+
+    public ServerConnection? FindHeld(int nodeId)
+    {
+        lock (_busyLock)
+        {
+            foreach (var server in _held)
+            {
+                if (server.Node.Id == nodeId)
+                {
+                    return server;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Keeps a server for this client alone from now on.</summary>
+    public void Pin(ServerConnection server, string reason)
+    {
+        server.IsPinned = true;
+        if (Pinned is not null)
+        {
+            // Another server is kept beside the first, which stays the one for statements that any node can run.
+            return;
+        }
+
+        Pinned = server;
+        PinReason = reason;
+    }
+
+    /// <summary>The pinned server is gone.</summary>
+    public void Unpin()
+    {
+        Pinned = null;
+        PinReason = "";
+    }
+
+    public void SetState(string state)
+    {
+        State = state;
+        Volatile.Write(ref _stateSince, Services.Time.GetTimestamp());
+    }
+
+    /// <summary>Writes an error of ours and notes the failure in the transaction.</summary>
+    public void Fail(ShardProxyError error)
+    {
+        Errors++;
+        Services.Counters.AddClientError();
+        Services.Counters.AddRefused(error.Code);
+
+        ClientReplies.Error(Output, error);
+        FailBlock();
+    }
+
+    /// <summary>Writes an error with PostgreSQL's wording and notes the failure in the transaction.</summary>
+    public void Fail(string sqlState, string message)
+    {
+        Errors++;
+        Services.Counters.AddClientError();
+        ClientReplies.Error(Output, sqlState, message);
+        FailBlock();
+    }
+
+    /// <summary>Passes a server's error on byte for byte and notes the failure in the transaction.</summary>
+    public void Fail(byte[] errorPayload)
+    {
+        Errors++;
+        Services.Counters.AddClientError();
+        Wire.Messages.MessageWriter.Raw(Output, Wire.Messages.BackendTag.ErrorResponse, errorPayload);
+        FailBlock();
+    }
+
+    /// <summary>An error in a block fails the block.</summary>
+    public void FailBlock()
+    {
+        if (Transaction.State == BlockState.InBlock)
+        {
+            Transaction.State = BlockState.Failed;
+        }
+    }
+
+    /// <summary>The home node in the current table.</summary>
+    public Node HomeNode => Services.Holder.Current.HomeNode;
+}

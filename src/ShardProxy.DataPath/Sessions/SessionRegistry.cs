@@ -1,0 +1,57 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using ShardProxy.Model.Views;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>All sessions by the process id in their cancel keys.</summary>
+internal sealed class SessionRegistry
+{
+    private readonly ConcurrentDictionary<int, Session> _sessions = new();
+    private int _lastProcessId;
+
+    public int Count => _sessions.Count;
+
+    /// <summary>Makes a session with a cancel key of its own.</summary>
+    public Session Add(DataPathServices services, ITransportConnection connection, ClientIdentity identity)
+    {
+        var processId = Interlocked.Increment(ref _lastProcessId) & int.MaxValue;
+        var session = new Session(services, connection, identity, processId, RandomNumberGenerator.GetInt32(int.MaxValue));
+        _sessions[processId] = session;
+        return session;
+    }
+
+    public void Remove(Session session) => _sessions.TryRemove(session.ProcessId, out _);
+
+    /// <summary>The session of a cancel key, or null; the secret is compared in constant time.</summary>
+    public Session? Find(int processId, int secret) =>
+        _sessions.TryGetValue(processId, out var session)
+        && CryptographicOperations.FixedTimeEquals(BitConverter.GetBytes(session.Secret), BitConverter.GetBytes(secret))
+            ? session
+            : null;
+
+    /// <summary>Every session now.</summary>
+    public ICollection<Session> All() => _sessions.Values;
+
+    public ImmutableArray<SessionSnapshot> Snapshots() => [.. _sessions.Values.OrderBy(s => s.ProcessId).Select(Snapshot)];
+
+    private static SessionSnapshot Snapshot(Session session)
+    {
+        var time = session.Services.Time;
+        return new SessionSnapshot(
+            session.ProcessId,
+            session.Identity.Database,
+            session.Identity.User,
+            session.Connection.RemoteEndPoint?.ToString() ?? "",
+            session.Identity.Startup["application_name"] ?? "",
+            session.State,
+            string.Join(',', session.HeldServers().Select(s => s.Node.Name)),
+            session.Pinned is not null,
+            session.PinReason,
+            session.ConnectedAt,
+            time.GetUtcNow() - time.GetElapsedTime(session.StateSince),
+            session.Statements);
+    }
+}

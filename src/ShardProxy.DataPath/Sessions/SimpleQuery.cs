@@ -1,0 +1,297 @@
+using System.Runtime.CompilerServices;
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Errors;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>The simple query protocol: one Query message, its replies, ReadyForQuery (PostgreSQL documentation, "Simple Query").</summary>
+internal sealed class SimpleQuery(Session session)
+{
+    // A closed gate opens within a cutover: milliseconds. More rounds than this mean something is stuck.
+    private const int MaxFences = 50;
+
+    /// <summary>Runs the Query message at hand.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask RunAsync(ReadOnlyMemory<byte> payload)
+    {
+        session.Relay.Reset();
+        session.Relay.ForwardsReady = true;
+        if (payload.IsEmpty || payload.Span[^1] != 0)
+        {
+            throw new ProtocolException("08P01", "invalid string in message");
+        }
+
+        var text = payload[..^1];
+        var scan = session.Services.Analyzer.Scan(text.Span, 0, session.Literals);
+        var shape = scan.Shape;
+        var readyWasSent = false;
+        try
+        {
+            switch (scan.Outcome)
+            {
+                case ScanOutcome.Empty:
+                    MessageWriter.Empty(session.Output, BackendTag.EmptyQueryResponse);
+                    break;
+                case ScanOutcome.Refused:
+                    session.Fail(scan.Error!);
+                    break;
+                default:
+                    shape ??= await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
+                    readyWasSent = scan.Next < text.Length && StatementBatch.HasMore(session, text, scan.Next)
+                        ? await new StatementBatch(session).RunAsync(payload).ConfigureAwait(false)
+                        : await RunOneAsync(shape, payload, text[..scan.End], scan.Start).ConfigureAwait(false);
+                    break;
+            }
+        }
+        catch (ServerUnavailableException e)
+        {
+            ReportUnavailable(session, e);
+        }
+        catch (ShardProxyException e)
+        {
+            session.Fail(e.Error);
+        }
+
+        SessionServers.Release(session);
+        if (!readyWasSent)
+        {
+            MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
+        }
+
+        await session.Relay.FlushClientAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Passes a failed lease on to the client: the server's own words where there are any.</summary>
+    public static void ReportUnavailable(Session session, ServerUnavailableException e)
+    {
+        // A server that could not join the block is not part of it.
+        foreach (var server in session.HeldServers())
+        {
+            if (server.IsBroken)
+            {
+                ServerLoss.Drop(session, server);
+            }
+        }
+
+        if (e.ErrorPayload is not null)
+        {
+            session.Fail(e.ErrorPayload);
+        }
+        else
+        {
+            session.Fail(e.Error!);
+        }
+    }
+
+    /// <summary>Runs one statement; true when ReadyForQuery has been forwarded already.</summary>
+    private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start)
+    {
+        if (session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        {
+            session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+            return false;
+        }
+
+        if (shape.Transaction is { } transaction)
+        {
+            var touched = session.Transaction.State != BlockState.Idle;
+            await TransactionExecutor.RunAsync(session, transaction).ConfigureAwait(false);
+            if (touched && (session.Transaction.State == BlockState.Idle || transaction.Chain))
+            {
+                session.Activity.EndStatement(transactionEnded: true);
+            }
+
+            return false;
+        }
+
+        if (SessionCommands.Handles(shape))
+        {
+            await SessionCommands.RunAsync(session, shape, text[start..]).ConfigureAwait(false);
+            return false;
+        }
+
+        for (var fences = 0; ; fences++)
+        {
+            var started = session.Services.Time.GetTimestamp();
+            var dispatch = await StatementDispatch.DispatchAsync(session, shape, text, session.Literals, null).ConfigureAwait(false);
+            if (dispatch.Error is not null)
+            {
+                session.Fail(dispatch.Error);
+                return false;
+            }
+
+            try
+            {
+                switch (dispatch.Plan.Kind)
+                {
+                    case RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey:
+                        if (fences > MaxFences)
+                        {
+                            session.Fail(ExecutionErrors.FencedTooOften);
+                            return false;
+                        }
+
+                        var outcome = await RunOnNodeAsync(shape, dispatch, payload, started).ConfigureAwait(false);
+                        if (outcome != SingleOutcome.Fenced)
+                        {
+                            return outcome == SingleOutcome.Answered && session.Relay.ForwardsReady;
+                        }
+
+                        break;
+                    case RouteKind.Aggregate:
+                        await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
+                        return false;
+                    case RouteKind.CopySharded or RouteKind.CopyReplicated:
+                        await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
+                        return false;
+                    default:
+                        await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
+                        return false;
+                }
+            }
+            finally
+            {
+                session.Activity.EndStatement(session.Transaction.State == BlockState.Idle);
+            }
+
+            session.Services.Counters.AddReplanned();
+            await WaitForNewTableAsync(dispatch).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, long started)
+    {
+        var isFetch = shape.Kind is StatementKind.Fetch or StatementKind.Close;
+        var server = isFetch && session.Pinned is not null
+            ? session.Pinned
+            : await SessionServers.GetForStatementAsync(session, dispatch.Table.Node(dispatch.NodeId), dispatch.Table).ConfigureAwait(false);
+        if (server is null)
+        {
+            // The table changed while it waited for a connection: the one it got may be the wrong node's.
+            SessionServers.Release(session);
+            return SingleOutcome.Fenced;
+        }
+
+        var relay = session.Relay;
+        relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
+        var mayWrite = MayWrite(shape);
+        var sent = session.Services.Time.GetTimestamp();
+        var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
+        relay.HoldsGateError = false;
+        if (outcome == SingleOutcome.Fenced)
+        {
+            relay.Reset();
+            return outcome;
+        }
+
+        StatementAccounting.Account(session, shape, dispatch, server.Node, started, sent);
+        if (outcome == SingleOutcome.Answered)
+        {
+            AfterAnswer(session, shape, server, dispatch.Plan);
+            if (dispatch.Plan.ChangesSchema && relay.Error is null)
+            {
+                await SchemaChangedAsync(session).ConfigureAwait(false);
+            }
+        }
+
+        return outcome;
+    }
+
+    /// <summary>Brings the session's truth up to date with what a server just answered.</summary>
+    public static void AfterAnswer(Session session, StatementShape shape, ServerConnection server, RoutePlan plan)
+    {
+        var transaction = session.Transaction;
+        switch ((char)server.Status)
+        {
+            case 'I' when transaction.State != BlockState.Idle && !transaction.IsImplicit:
+                // The text ended the block itself.
+                transaction.Leave(server);
+                transaction.End();
+                break;
+            case 'T' when transaction.State == BlockState.Idle:
+                transaction.Begin(session.Settings, null, isImplicit: false);
+                transaction.Join(server);
+                break;
+            case 'E':
+                if (transaction.State == BlockState.Idle)
+                {
+                    transaction.Begin(session.Settings, null, isImplicit: false);
+                    transaction.Join(server);
+                }
+
+                transaction.State = BlockState.Failed;
+                break;
+        }
+
+        if (session.Relay.Error is not null)
+        {
+            session.Services.Counters.AddClientError();
+        }
+        else if (plan.ChangesSchema && transaction.State == BlockState.InBlock)
+        {
+            transaction.ChangesSchema = true;
+        }
+
+        if (shape.Kind == StatementKind.Deallocate && shape.Prepared?.Name is null)
+        {
+            // In a string with others it went to the server as it is.
+            server.Statements.Clear();
+        }
+
+        if (PinRules.Reason(shape) is { } reason)
+        {
+            session.IsSearchPathUnknown |= reason == PinRules.SetConfig;
+            session.Pin(server, reason);
+        }
+    }
+
+    /// <summary>Tells the control plane about DDL that is committed already; inside a block the commit does it.</summary>
+    public static async ValueTask SchemaChangedAsync(Session session)
+    {
+        if (session.Transaction.State == BlockState.Idle)
+        {
+            await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>True unless the statement provably only reads.</summary>
+    public static bool MayWrite(StatementShape shape)
+    {
+        if (!shape.IsReadOnly)
+        {
+            return true;
+        }
+
+        foreach (var function in shape.Functions)
+        {
+            if (!PureFunctions.Contains(function) && !PureFunctions.IsCombinedAggregate(function))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private async ValueTask WaitForNewTableAsync(Dispatch dispatch)
+    {
+        try
+        {
+            await session.Services.Holder.WaitForNewerAsync(dispatch.Table.Epoch)
+                .WaitAsync(TimeSpan.FromMilliseconds(100), session.Services.Time, session.Connection.Closed).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // The gate may have been reopened by an abort: try again as it is.
+        }
+        catch (OperationCanceledException)
+        {
+            throw new ClientGoneException();
+        }
+    }
+}

@@ -1,0 +1,235 @@
+using System.Text;
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Errors;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// A query string with several statements. It goes to one node as it is, so that PostgreSQL's own rules for such strings hold; where its
+/// statements belong to different nodes it is refused.
+/// </summary>
+internal sealed class StatementBatch(Session session)
+{
+    private const int MaxPaddingBytes = 64 * 1024;
+
+    /// <summary>True when another statement follows, not only white space and semicolons.</summary>
+    public static bool HasMore(Session session, ReadOnlyMemory<byte> text, int from)
+    {
+        // Literals of the first statement stay in the session's list when nothing follows: a list of its own is used here.
+        var literals = new LiteralList();
+        while (from < text.Length)
+        {
+            var scan = session.Services.Analyzer.Scan(text.Span, from, literals);
+            if (scan.Outcome != ScanOutcome.Empty)
+            {
+                return true;
+            }
+
+            if (scan.Next <= from)
+            {
+                return false;
+            }
+
+            from = scan.Next;
+        }
+
+        return false;
+    }
+
+    /// <summary>Runs the whole string; true when ReadyForQuery has been forwarded.</summary>
+    public async ValueTask<bool> RunAsync(ReadOnlyMemory<byte> payload)
+    {
+        var text = payload[..^1];
+        var statements = new List<Part>();
+        for (var from = 0; from < text.Length;)
+        {
+            var literals = new LiteralList();
+            var scan = session.Services.Analyzer.Scan(text.Span, from, literals);
+            if (scan.Outcome == ScanOutcome.Refused)
+            {
+                session.Fail(scan.Error!);
+                return false;
+            }
+
+            if (scan.Outcome != ScanOutcome.Empty)
+            {
+                var shape = scan.Shape ?? await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
+                statements.Add(new Part(shape, literals, scan.Start, scan.End));
+            }
+
+            if (scan.Next <= from)
+            {
+                break;
+            }
+
+            from = scan.Next;
+        }
+
+        if (session.Transaction.State == BlockState.Failed && statements[0].Shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        {
+            session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+            return false;
+        }
+
+        try
+        {
+            if (session.Transaction.State != BlockState.Idle || IsBegin(statements[0].Shape))
+            {
+                await RunPartsAsync(statements, text).ConfigureAwait(false);
+                return false;
+            }
+
+            if (statements.Exists(s => s.Shape.Variable is { } v && VariableExecutor.IsRefused(v)))
+            {
+                session.Fail(ExecutionErrors.ConformingStrings);
+                return false;
+            }
+
+            if (statements.Any(s => s.Shape.Transaction is { } t && (t.HasOptions || t.Verb is TransactionVerb.Savepoint or TransactionVerb.ReleaseSavepoint or TransactionVerb.RollbackToSavepoint)))
+            {
+                session.Fail(RoutingErrors.MultiStatement);
+                return false;
+            }
+
+            return await SendAsync(statements, text, payload).ConfigureAwait(false);
+        }
+        finally
+        {
+            session.Activity.EndStatement(session.Transaction.State == BlockState.Idle);
+        }
+    }
+
+    private static bool IsBegin(StatementShape shape) => shape.Transaction is { Verb: TransactionVerb.Begin or TransactionVerb.StartTransaction };
+
+    // In a block the proxy carries out BEGIN, COMMIT, savepoints and SET itself; what stands between them goes to one node in one piece. As in
+    // PostgreSQL, an error ends the whole string.
+    private async ValueTask RunPartsAsync(List<Part> statements, ReadOnlyMemory<byte> text)
+    {
+        session.Relay.ForwardsReady = false;
+        text = text.ToArray(); // COPY data would take its place
+        for (var i = 0; i < statements.Count;)
+        {
+            var errors = session.Errors;
+            var shape = statements[i].Shape;
+            if (shape.Transaction is { } command)
+            {
+                await TransactionExecutor.RunAsync(session, command).ConfigureAwait(false);
+                if (session.Transaction.State == BlockState.Idle || command.Chain)
+                {
+                    session.Activity.EndStatement(transactionEnded: true);
+                }
+
+                i++;
+            }
+            else if (SessionCommands.Handles(shape))
+            {
+                await SessionCommands.RunAsync(session, shape, text[statements[i].Start..statements[i].End]).ConfigureAwait(false);
+                i++;
+            }
+            else
+            {
+                var end = i;
+                while (end < statements.Count && statements[end].Shape.Transaction is null && !SessionCommands.Handles(statements[end].Shape))
+                {
+                    end++;
+                }
+
+                await SendAsync(statements[i..end], text, Piece(text.Span, statements[i].Start, statements[end - 1].End)).ConfigureAwait(false);
+                i = end;
+            }
+
+            if (session.Errors != errors || session.Relay.Error is not null)
+            {
+                return;
+            }
+        }
+    }
+
+    // Spaces stand for what is left out in front, so that positions in errors count from the start of the client's text.
+    private static byte[] Piece(ReadOnlySpan<byte> text, int start, int end)
+    {
+        var padding = 0;
+        if (start <= MaxPaddingBytes)
+        {
+            foreach (var b in text[..start])
+            {
+                padding += (b & 0xC0) == 0x80 ? 0 : 1;
+            }
+        }
+
+        var piece = new byte[padding + end - start + 1];
+        piece.AsSpan(0, padding).Fill((byte)' ');
+        text[start..end].CopyTo(piece.AsSpan(padding));
+        return piece;
+    }
+
+    // Sends statements that belong to one node as they are; true when ReadyForQuery has been forwarded.
+    private async ValueTask<bool> SendAsync(List<Part> statements, ReadOnlyMemory<byte> text, ReadOnlyMemory<byte> payload)
+    {
+        var started = session.Services.Time.GetTimestamp();
+        Dispatch? last = null;
+        var changesSchema = false;
+
+        // Read now: COPY data takes the place of the text.
+        var variables = statements.ConvertAll(s => s.Shape.Variable is { } v && VariableExecutor.Handles(v) ? Encoding.UTF8.GetString(text.Span[s.Start..s.End]) : null);
+        foreach (var (shape, literals, _, end) in statements)
+        {
+            if (shape.Transaction is not null || SessionCommands.Handles(shape))
+            {
+                continue;
+            }
+
+            var dispatch = await StatementDispatch.DispatchAsync(session, shape, text[..end], literals, null).ConfigureAwait(false);
+            if (dispatch.Error is not null)
+            {
+                session.Fail(dispatch.Error);
+                return false;
+            }
+
+            if (dispatch.Plan.Kind is not (RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey) || (last is { } before && before.NodeId != dispatch.NodeId))
+            {
+                session.Fail(RoutingErrors.MultiStatement);
+                return false;
+            }
+
+            changesSchema |= dispatch.Plan.ChangesSchema;
+            last = dispatch;
+        }
+
+        var table = session.Services.Holder.Current;
+        var node = last is { } route ? route.Table.Node(route.NodeId) : table.HomeNode;
+        var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
+        var mayWrite = statements.Any(s => SimpleQuery.MayWrite(s.Shape));
+        var sent = session.Services.Time.GetTimestamp();
+        var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
+        if (outcome != SingleOutcome.Answered)
+        {
+            return false;
+        }
+
+        var plan = (last?.Plan ?? RoutePlanner.Simple(table, RouteKind.Home, mayWrite)) with { ChangesSchema = changesSchema };
+        for (var i = 0; i < statements.Count; i++)
+        {
+            var shape = statements[i].Shape;
+            if (variables[i] is { } variableText && session.Relay.Error is null)
+            {
+                VariableExecutor.Remember(session, shape.Variable!, variableText, [server]);
+            }
+
+            SimpleQuery.AfterAnswer(session, shape, server, plan);
+        }
+
+        StatementAccounting.Account(session, statements[0].Shape, last ?? new Dispatch(plan, table, node.Id, null, null), node, started, sent);
+        if (plan.ChangesSchema && session.Relay.Error is null)
+        {
+            await SimpleQuery.SchemaChangedAsync(session).ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    private sealed record Part(StatementShape Shape, LiteralList Literals, int Start, int End);
+}

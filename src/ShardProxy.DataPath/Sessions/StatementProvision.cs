@@ -1,0 +1,60 @@
+using System.Text;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>Gives server connections the prepared statements and portals a client's requests need.</summary>
+internal static class StatementProvision
+{
+    /// <summary>
+    /// Makes sure the server has the statement. A Parse the client waits for (<paramref name="isPending"/>) is answered by the server
+    /// itself, so that its reply is in order with the others.
+    /// </summary>
+    public static void Provide(ServerConnection server, PreparedStatement statement, bool isPending)
+    {
+        var has = statement.CanonicalId == 0 ? ReferenceEquals(server.UnnamedStatement, statement) : server.Statements.Touch(statement.CanonicalId);
+        if (has && !isPending)
+        {
+            return;
+        }
+
+        if (has)
+        {
+            // Somebody else prepared it here: the unnamed statement answers in its place, in the right order.
+            MessageWriter.Parse(server.Output, ""u8, statement.Sql, statement.EncodedTypes);
+            server.UnnamedStatement = null;
+            server.Owed.Enqueue(ReplyKind.Parse, isHidden: false, statement);
+        }
+        else
+        {
+            MessageWriter.Parse(server.Output, statement.ServerName, statement.Sql, statement.EncodedTypes);
+            server.Owed.Enqueue(ReplyKind.Parse, isHidden: !isPending, statement, statement.CanonicalId);
+            if (statement.CanonicalId == 0)
+            {
+                server.UnnamedStatement = statement;
+            }
+            else if (server.Statements.Add(statement.CanonicalId) is { } evicted)
+            {
+                MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', CanonicalStatements.NameOf(evicted));
+                server.Owed.Enqueue(ReplyKind.Close, isHidden: true, canonicalId: evicted);
+            }
+        }
+
+        server.HasUnsynced = true;
+    }
+
+    /// <summary>Writes a portal's Bind with the statement's name on the server.</summary>
+    public static void WriteBind(ServerConnection server, Portal portal, string portalName, bool isHidden = false)
+    {
+        var body = portal.Parameters.Payload[portal.Parameters.BodyOffset..];
+        var serverName = portal.Statement.ServerName;
+        var nameBytes = portalName.Length == 0 ? [] : Encoding.UTF8.GetBytes(portalName);
+        MessageWriter.Header(server.Output, FrontendTag.Bind, nameBytes.Length + 1 + serverName.Length + 1 + body.Length);
+        MessageWriter.Text(server.Output, nameBytes);
+        MessageWriter.Text(server.Output, serverName);
+        System.Buffers.BuffersExtensions.Write(server.Output, body);
+        server.Owed.Enqueue(ReplyKind.Bind, isHidden);
+        server.HasUnsynced = true;
+    }
+}

@@ -1,0 +1,23 @@
+namespace ShardProxy.Model.Routing;
+
+/// <summary>What a running migration means for the data path.</summary>
+public enum MovePhase
+{
+    /// <summary>
+    /// Rows of the range may lie on a node that does not own it (a copy under way or a source not yet cleaned):
+    /// scatters take each node's owned rows only, and TRUNCATE and DDL of the group wait.
+    /// </summary>
+    Ghosts = 1,
+
+    /// <summary>A cutover is announced: new work on the range is held. Implies <see cref="Ghosts"/>.</summary>
+    Holding = 2,
+}
+
+/// <summary>One running migration as routing sees it.</summary>
+/// <param name="MigrationId">Id as in <c>SHOW MIGRATIONS</c>.</param>
+/// <param name="GroupId">The table group.</param>
+/// <param name="RangeId">The range; its owner is in <see cref="ShardRange.NodeId"/>.</param>
+/// <param name="SourceNodeId">Where the rows came from.</param>
+/// <param name="TargetNodeId">Where they go.</param>
+/// <param name="Phase">What the data path has to do about it.</param>
+public sealed record RangeMove(int MigrationId, int GroupId, int RangeId, int SourceNodeId, int TargetNodeId, MovePhase Phase);

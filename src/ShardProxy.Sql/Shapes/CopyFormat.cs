@@ -1,0 +1,9 @@
+namespace ShardProxy.Sql;
+
+/// <summary>COPY's data formats.</summary>
+public enum CopyFormat
+{
+    Text,
+    Csv,
+    Binary,
+}

@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+
+namespace ShardProxy.Sql;
+
+/// <summary>The parts of an INSERT.</summary>
+/// <param name="TargetRelation">Index into <see cref="StatementShape.Relations"/>.</param>
+/// <param name="Columns">Columns as written; empty when none are: then rows follow the table's own order.</param>
+/// <param name="RowCount">Rows of the VALUES list; 1 for DEFAULT VALUES; 0 for a query.</param>
+/// <param name="Rows">Per VALUES row, per position: the constant, or null for an expression or DEFAULT.</param>
+/// <param name="Source">Where the rows come from.</param>
+/// <param name="HasOnConflict">ON CONFLICT in any form.</param>
+/// <param name="ConflictUpdateColumns">Columns that DO UPDATE assigns.</param>
+/// <param name="HasOverriding">OVERRIDING SYSTEM VALUE or USER VALUE.</param>
+/// <param name="HasReturning">RETURNING.</param>
+public sealed record InsertSummary(
+    int TargetRelation,
+    ImmutableArray<string> Columns,
+    int RowCount,
+    ImmutableArray<ImmutableArray<KeySource?>> Rows,
+    InsertSource Source,
+    bool HasOnConflict,
+    ImmutableArray<string> ConflictUpdateColumns,
+    bool HasOverriding,
+    bool HasReturning);

@@ -1,0 +1,96 @@
+using System.Collections.Immutable;
+
+namespace ShardProxy.Sql;
+
+/// <summary>
+/// What routing needs to know about a statement, shared by all texts that differ only in literals (and in white space,
+/// comments and the case of unquoted names). Immutable but for the router's slot and the statistics.
+/// </summary>
+public sealed class StatementShape
+{
+    private object? _routeCache;
+
+    internal StatementShape()
+    {
+    }
+
+    /// <summary>Stable 64-bit hash of <see cref="Text"/>.</summary>
+    public required long Fingerprint { get; init; }
+
+    /// <summary>Normalised text for people: literals are parameters, numbered after the real ones. Holds no value. At most 4,000 characters.</summary>
+    public required string Text { get; init; }
+
+    public required StatementKind Kind { get; init; }
+
+    /// <summary>Literals in the text, in order of appearance.</summary>
+    public required int LiteralCount { get; init; }
+
+    /// <summary>The highest parameter number, 0 when there is none.</summary>
+    public required int ParameterCount { get; init; }
+
+    /// <summary>
+    /// The statement by itself changes nothing: SELECT, VALUES, SHOW, EXPLAIN (without ANALYZE of a write), COPY TO, DECLARE; no row
+    /// locking, no data-modifying CTE, no INTO. Functions it calls may still write: see <see cref="Functions"/>.
+    /// </summary>
+    public bool IsReadOnly { get; init; }
+
+    /// <summary>FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE, in any block.</summary>
+    public bool HasRowLocking { get; init; }
+
+    /// <summary>A data-modifying statement stands in a WITH.</summary>
+    public bool HasModifyingCte { get; init; }
+
+    /// <summary>WHERE CURRENT OF: the statement must go where the cursor is.</summary>
+    public bool HasCurrentOf { get; init; }
+
+    /// <summary>
+    /// Every relation named anywhere, mention by mention; names of CTEs are resolved away. Of utility statements too: the table,
+    /// tables it references or copies, a view's query, COPY's and EXPLAIN's.
+    /// </summary>
+    public ImmutableArray<RelationUse> Relations { get; init; } = [];
+
+    /// <summary>Per query block, the indexes of the relations whose columns an unqualified name in it could mean.</summary>
+    public ImmutableArray<ImmutableArray<int>> Blocks { get; init; } = [];
+
+    public ImmutableArray<ColumnEquality> Equalities { get; init; } = [];
+
+    /// <summary>Every function called by name, once each.</summary>
+    public ImmutableArray<FunctionUse> Functions { get; init; } = [];
+
+    /// <summary>
+    /// Every word of an unparsable statement, and of the code in DO, CREATE FUNCTION, CREATE PROCEDURE, CREATE RULE and similar: a
+    /// superset of the names it can use without building them at run time. Empty for other statements.
+    /// </summary>
+    public ImmutableArray<string> Identifiers { get; init; } = [];
+
+    /// <summary>The statement cannot run inside a transaction block: VACUUM, CREATE INDEX CONCURRENTLY, CREATE DATABASE and the like.</summary>
+    public bool ForbidsTransactionBlock { get; init; }
+
+    public InsertSummary? Insert { get; init; }
+
+    public UpdateSummary? Update { get; init; }
+
+    public AggregateQuery? Aggregate { get; init; }
+
+    public CopySummary? Copy { get; init; }
+
+    public TransactionSummary? Transaction { get; init; }
+
+    public VariableSummary? Variable { get; init; }
+
+    public UtilitySummary? Utility { get; init; }
+
+    public PreparedSummary? Prepared { get; init; }
+
+    /// <summary>Set when the statement has something whose keys cannot be told at all; a short name of it.</summary>
+    public string? Unsupported { get; init; }
+
+    public ShapeStatistics Statistics { get; } = new();
+
+    /// <summary>A slot for the router's plan of this shape. Last write wins.</summary>
+    public object? RouteCache
+    {
+        get => Volatile.Read(ref _routeCache);
+        set => Volatile.Write(ref _routeCache, value);
+    }
+}

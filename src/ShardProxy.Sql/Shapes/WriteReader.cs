@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using ShardProxy.Sql.Parsing;
+
+namespace ShardProxy.Sql.Shapes;
+
+/// <summary>Reads what INSERT, UPDATE and MERGE write.</summary>
+internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants)
+{
+    public InsertSummary Insert(TreeNode insert)
+    {
+        var target = draft.RelationAt(insert.Field("relation")?.Location() ?? -1);
+        var columns = insert.List("cols").Select(Name).ToImmutableArray();
+        var hasPartialColumns = insert.List("cols").Any(c => c.Is("ResTarget", out var fields) && fields.Has("indirection"));
+        var source = InsertSource.DefaultValues;
+        ImmutableArray<ImmutableArray<KeySource?>> rows = [];
+        if (insert.Field("selectStmt") is { } query)
+        {
+            source = InsertSource.Select;
+            if (!hasPartialColumns && query.Is("SelectStmt", out var select) && IsValues(select))
+            {
+                source = InsertSource.Values;
+                rows = [.. select.List("valuesLists").Select(Row)];
+            }
+        }
+
+        var conflict = insert.Field("onConflictClause");
+        return new InsertSummary(
+            target,
+            columns,
+            source == InsertSource.DefaultValues ? 1 : rows.Length,
+            rows,
+            source,
+            conflict is not null,
+            conflict is { } clause ? Assigned(clause.List("targetList")) : [],
+            insert.Text("override") is not (null or "OVERRIDING_NOT_SET"),
+            insert.Has("returningList"));
+    }
+
+    public static UpdateSummary Update(TreeNode update) => new(Assigned(update.List("targetList")));
+
+    public static UpdateSummary Merge(TreeNode merge)
+    {
+        var columns = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var clause in merge.List("mergeWhenClauses"))
+        {
+            if (clause.Is("MergeWhenClause", out var fields) && fields.Text("commandType") == "CMD_UPDATE")
+            {
+                columns.UnionWith(Assigned(fields.List("targetList")));
+            }
+        }
+
+        return new UpdateSummary([.. columns]);
+    }
+
+    /// <summary>A VALUES list and nothing around it.</summary>
+    private static bool IsValues(TreeNode select)
+    {
+        foreach (var field in select.Fields)
+        {
+            var isPlain = field.Name == "valuesLists"
+                || (field.Name == "op" && field.Value.ValueEquals("SETOP_NONE"))
+                || (field.Name == "limitOption" && field.Value.ValueEquals("LIMIT_OPTION_DEFAULT"));
+            if (!isPlain)
+            {
+                return false;
+            }
+        }
+
+        return select.Has("valuesLists");
+    }
+
+    private ImmutableArray<KeySource?> Row(TreeNode row) => [.. row.AsList().Select(constants.Read)];
+
+    private static ImmutableArray<string> Assigned(IEnumerable<TreeNode> targets) => [.. targets.Select(Name)];
+
+    private static string Name(TreeNode target) => target.Is("ResTarget", out var fields) ? fields.Text("name") ?? "" : "";
+}

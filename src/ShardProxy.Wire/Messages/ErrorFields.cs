@@ -1,0 +1,48 @@
+using System.Text;
+
+namespace ShardProxy.Wire.Messages;
+
+/// <summary>The fields of an ErrorResponse or NoticeResponse that the proxy itself looks at. Built off the hot path.</summary>
+/// <param name="Severity">Non-localised severity (field V), else field S.</param>
+/// <param name="SqlState">Field C.</param>
+/// <param name="Message">Field M.</param>
+/// <param name="Constraint">Field n, or empty: where the gate's marker is.</param>
+public sealed record ErrorFields(string Severity, string SqlState, string Message, string Constraint)
+{
+    /// <summary>Reads the fields of a payload; unknown ones are skipped, a malformed payload gives what was read so far.</summary>
+    public static ErrorFields Read(ReadOnlySpan<byte> payload)
+    {
+        string severity = "", sqlState = "", message = "", constraint = "";
+        while (payload.Length > 1 && payload[0] != 0)
+        {
+            var code = payload[0];
+            var end = payload[1..].IndexOf((byte)0);
+            if (end < 0)
+            {
+                break;
+            }
+
+            var value = payload.Slice(1, end);
+            switch (code)
+            {
+                case (byte)'S' when severity.Length == 0:
+                case (byte)'V':
+                    severity = Encoding.UTF8.GetString(value);
+                    break;
+                case (byte)'C':
+                    sqlState = Encoding.UTF8.GetString(value);
+                    break;
+                case (byte)'M':
+                    message = Encoding.UTF8.GetString(value);
+                    break;
+                case (byte)'n':
+                    constraint = Encoding.UTF8.GetString(value);
+                    break;
+            }
+
+            payload = payload[(end + 2)..];
+        }
+
+        return new ErrorFields(severity, sqlState, message, constraint);
+    }
+}

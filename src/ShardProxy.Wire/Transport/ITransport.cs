@@ -1,0 +1,19 @@
+using System.Net;
+
+namespace ShardProxy.Wire.Transport;
+
+/// <summary>
+/// Byte streams over TCP, both directions of making one. A seam: what is above sees pipes only, so that the sockets below may be
+/// driven by Kestrel's transport or by event loops of our own.
+/// </summary>
+public interface ITransport
+{
+    /// <summary>Binds and listens. Port 0 takes a free one.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">The address cannot be bound.</exception>
+    ValueTask<ITransportListener> ListenAsync(IPEndPoint endPoint, CancellationToken cancellationToken);
+
+    /// <summary>Opens a connection. The deadline is the caller's: it cancels the token.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">Refused, unreachable or reset.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled first; nothing is left open.</exception>
+    ValueTask<ITransportConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken);
+}

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using ShardProxy.Composition;
+using ShardProxy.Configuration;
+
+namespace ShardProxy.Cli;
+
+/// <summary><c>shardproxy serve</c>: a proxy over servers that exist, as a configuration file says.</summary>
+internal static class ServeCommand
+{
+    public static Command Create(Func<ProxyOptions, IProxyHost> compose)
+    {
+        var file = CommonOptions.ConfigFile();
+        var command = new Command(
+            "serve",
+            """
+            Run the proxy in front of your PostgreSQL servers until SIGTERM or Ctrl-C. Writes "ready" when clients can connect; logs go
+            to standard error. Every key of the file can also be set as an environment variable, for example SHARDPROXY_POOL_SIZE
+            (`shardproxy check-config --keys` lists them); passwords may come from files.
+
+            Examples:
+              shardproxy serve --config shardproxy.yaml
+              SHARDPROXY_USERS_1_PASSWORD=… shardproxy serve --config shardproxy.yaml
+            """)
+        {
+            file,
+        };
+        command.SetAction(async (result, shutdown) =>
+        {
+            var (output, error) = (result.InvocationConfiguration.Output, result.InvocationConfiguration.Error);
+            var loaded = ConfigurationLoader.LoadFile(result.GetRequiredValue(file)!);
+            ConfigurationReport.Write(loaded, error);
+            if (loaded.Options is not { } options)
+            {
+                return ExitCode.Usage;
+            }
+
+            var proxy = compose(options);
+            await proxy.StartAsync(shutdown);
+            try
+            {
+                output.WriteLine("ready");
+                output.Flush();
+                await Task.Delay(Timeout.Infinite, shutdown).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            finally
+            {
+                await proxy.StopAsync();
+            }
+
+            return ExitCode.Success;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using ShardProxy.Admin.Backend;
+using ShardProxy.Configuration;
+
+namespace ShardProxy.Composition;
+
+/// <summary>The configuration in force, for SHOW CONFIG. Secrets are not in it.</summary>
+internal sealed class ConfigView(ProxyOptions options) : IConfigView
+{
+    private const string Effective = "effective";
+
+    public ImmutableArray<ConfigSetting> Settings() =>
+    [
+        Of("proxy_id", options.ProxyId),
+        Of("database", options.Database),
+        Of("listen", options.Listen.ToString()),
+        Of("admin", options.Admin.ToString()),
+        Of("listen.auth", options.TrustsClients ? "trust" : "scram-sha-256"),
+        .. options.Nodes.Select((n, i) => Of($"nodes[{i}]", $"{n.Name} {n.Address.Host}:{n.Address.Port}{(n.IsHome ? " home" : "")}")),
+        .. options.Users.Select((u, i) => Of($"users[{i}]", $"{u.Name}{(u.IsAdmin ? " admin" : "")}")),
+        Of("pool.size", Number(options.Pool.Size)),
+        Of("pool.max_wait_ms", Number((long)options.Pool.MaxWait.TotalMilliseconds)),
+        Of("limits.max_clients", Number(options.Limits.MaxClients)),
+        Of("limits.login_timeout_ms", Number((long)options.Limits.LoginTimeout.TotalMilliseconds)),
+        Of("limits.hold_timeout_ms", Number((long)options.Limits.HoldTimeout.TotalMilliseconds)),
+        Of("limits.max_message_bytes", Number(options.Limits.MaxMessageBytes)),
+        Of("catalog.kind", options.Catalog.Kind.ToString().ToLowerInvariant()),
+        Of("planner.mode", options.Planner.Mode),
+        Of("planner.interval_ms", Number((long)options.Planner.Interval.TotalMilliseconds)),
+        Of("log.level", options.Log.Level.ToString().ToLowerInvariant()),
+    ];
+
+    private static ConfigSetting Of(string key, string value) => new(key, value, Effective);
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

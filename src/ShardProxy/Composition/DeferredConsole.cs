@@ -1,0 +1,15 @@
+using ShardProxy.Model.Console;
+
+namespace ShardProxy.Composition;
+
+/// <summary>The console for the data plane, which is built before what the console shows.</summary>
+internal sealed class DeferredConsole : IConsole
+{
+    private IConsole? _console;
+
+    /// <summary>Called once, before the first client is served.</summary>
+    public void Attach(IConsole console) => _console = console;
+
+    public ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken) =>
+        (_console ?? throw new InvalidOperationException("the console is not composed yet")).ExecuteAsync(statement, user, cancellationToken);
+}

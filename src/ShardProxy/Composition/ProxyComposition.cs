@@ -1,0 +1,167 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using ShardProxy.Admin.Backend;
+using ShardProxy.Admin.Console;
+using ShardProxy.Admin.Http;
+using ShardProxy.Admin.Metrics;
+using ShardProxy.Catalog.Stores;
+using ShardProxy.Configuration;
+using ShardProxy.Control;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Control.Planner;
+using ShardProxy.DataPath;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Plans;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Transport;
+
+namespace ShardProxy.Composition;
+
+/// <summary>
+/// The one place where data plane and control plane meet: builds every part of a proxy from its configuration and gives them to the
+/// host in starting order. Values go down (routing tables), reports and load go up.
+/// </summary>
+internal static class ProxyComposition
+{
+    /// <summary>A proxy that is not started yet.</summary>
+    public static IProxyHost Compose(ProxyOptions options)
+    {
+        var plannerOptions = PlannerOptionsOf(options.Planner);
+        var time = TimeProvider.System;
+        var loggers = LogSetup.Create(options.Log);
+        var nodes = options.Nodes.Select((n, i) => new Node(i + 1, n.Name, n.Address.Host, n.Address.Port, n.Capacity, n.IsHome)).ToImmutableArray();
+
+        // Data plane. Until the catalog has spoken it knows the nodes and no table; it does not listen before.
+        var transport = new SocketTransport(new SocketTransportOptions());
+        var analyzer = new StatementAnalyzer(new SqlOptions { MaxShapes = options.Limits.MaxStatementShapes, MaxStatementBytes = options.Limits.MaxMessageBytes });
+        var console = new DeferredConsole();
+        var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
+        var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
+        var plane = new DataPlane(DataPathOptionsOf(options), initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
+
+        // Control plane.
+        ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
+            ? new PostgresCatalogStore(NpgsqlDataSource.Create(ConnectionString(address, options.ProxyId)), time, ownsSource: true)
+            : new InMemoryCatalogStore(time);
+        var logins = options.Nodes.ToDictionary(n => n.Name, n => n.Address, StringComparer.Ordinal);
+        var control = new ControlPlane(
+            new ControlPlaneOptions
+            {
+                ProxyId = options.ProxyId,
+                Nodes = nodes,
+                Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database),
+            },
+            store,
+            plane,
+            time);
+        schema.Attach(control);
+
+        // Insight and planning.
+        var topology = new TopologyView(plane);
+        var sizes = new TableSizeReader(topology, options.Nodes, options.Database, options.ProxyId);
+        var estimator = new RangeSizeEstimator(topology, sizes, time, TimeSpan.FromSeconds(5));
+        var rangeBytes = new RangeBytesCache(estimator, loggers.CreateLogger<RangeBytesCache>());
+        var observed = new ObservedLoad(plannerOptions.History);
+        var collector = new WorkloadCollector([plane.Recorder], observed, () => plane.Current, plannerOptions.CollectInterval, time, loggers.CreateLogger<WorkloadCollector>());
+        var planner = new PlannerLoop(
+            plannerOptions, observed, () => plane.Current, rangeBytes.BytesOf, new PlanExecutor(control, topology), time, loggers.CreateLogger<PlannerLoop>());
+
+        // Admin.
+        var backend = new AdminBackend
+        {
+            Topology = topology,
+            Operations = new ShardingOperations(control),
+            Migrations = new MigrationsView(control, topology),
+            Planner = new PlannerLoopView(planner, topology),
+            DataPlane = plane,
+            RangeStatistics = estimator,
+            Config = new ConfigView(options),
+            Product = new ProductInfo(Version(), options.ProxyId, RuntimeInformation.FrameworkDescription, time.GetUtcNow()),
+        };
+        console.Attach(new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>()));
+        var background = new BackgroundWork();
+        var metrics = new MetricCollector();
+        var owned = new IDisposable[] { new ControlMetrics(backend), new DataPlaneMetrics(backend), new ProcessMetrics(), metrics, topology, background, analyzer };
+        var http = new AdminHttpServer(
+            new AdminHttpOptions { Address = options.Admin.Address, Port = options.Admin.Port },
+            new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : null))]),
+            loggers);
+        HostStage[] stages =
+        [
+            new("statement parser", _ => Task.CompletedTask, _ => Run(() =>
+            {
+                // Stopped last: everything that used these has ended.
+                foreach (var part in owned)
+                {
+                    part.Dispose();
+                }
+            })),
+            new("catalog", async ct => await store.InitializeAsync(ct), async _ => await store.DisposeAsync()),
+            new("control plane", control.StartAsync, async _ => await control.DisposeAsync()),
+            new("node checks", ct => topology.StartAsync(sizes, time, ct), async _ =>
+            {
+                await topology.StopAsync();
+                await sizes.DisposeAsync();
+            }),
+            new("range sizes", _ => Run(() => background.Start(rangeBytes.RunAsync)), _ => Task.CompletedTask),
+            new("load collector", _ => Run(() => background.Start(collector.RunAsync)), _ => background.StopAsync()),
+            new("planner", _ => Run(planner.Start), async _ => await planner.DisposeAsync()),
+            new("admin HTTP", http.StartAsync, async ct =>
+            {
+                await http.StopAsync(ct);
+                await http.DisposeAsync();
+            }),
+            new("client listener", async ct => await plane.StartAsync(ct), async _ => await plane.DisposeAsync()),
+        ];
+        return new ProxyHost(stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>());
+    }
+
+    /// <summary>How the control side connects to a database of a node.</summary>
+    public static string ConnectionString(ServerAddress address, string proxyId) => new NpgsqlConnectionStringBuilder
+    {
+        Host = address.Host,
+        Port = address.Port,
+        Username = address.User,
+        Password = address.Password?.Reveal(),
+        Database = address.Database,
+        ApplicationName = $"shardproxy/{proxyId}/control",
+        Timeout = 10,
+        CommandTimeout = 30,
+        MaxPoolSize = 10,
+    }.ConnectionString;
+
+    private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>
+        PlannerOptions.Of(Enum.Parse<PlannerMode>(settings.Mode, ignoreCase: true), settings.Interval, settings.SeasonSteps, settings.HorizonSteps);
+
+    private static DataPathOptions DataPathOptionsOf(ProxyOptions options) => new()
+    {
+        ProxyId = options.ProxyId,
+        Listen = options.Listen,
+        Database = options.Database,
+        Users = [.. options.Users.Select(u => new UserCredential(u.Name, u.Password?.Reveal(), u.IsAdmin))],
+        Authentication = options.TrustsClients ? ClientAuthentication.Trust : ClientAuthentication.ScramSha256,
+        PoolSize = options.Pool.Size,
+        PoolWait = options.Pool.MaxWait,
+        ServerConnectTimeout = options.Pool.ConnectTimeout,
+        LoginTimeout = options.Limits.LoginTimeout,
+        HoldTimeout = options.Limits.HoldTimeout,
+        MaxClients = options.Limits.MaxClients,
+        MaxMessageBytes = options.Limits.MaxMessageBytes,
+        MaxPreparedPerClient = options.Limits.MaxPreparedStatements,
+    };
+
+    private static Task Run(Action action)
+    {
+        action();
+        return Task.CompletedTask;
+    }
+
+    private static string Version() =>
+        typeof(ProxyComposition).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+}

@@ -1,0 +1,45 @@
+using ShardProxy.Admin.Backend;
+using ShardProxy.Control;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
+
+namespace ShardProxy.Composition;
+
+/// <summary>The console's operations on the control plane.</summary>
+internal sealed class ShardingOperations(ControlPlane control) : IShardingOperations
+{
+    public async ValueTask<OperationOutcome> ShardTableAsync(ShardTableRequest request, CancellationToken cancellationToken)
+    {
+        var result = await control.ShardTableAsync(request.Table.Schema, request.Table.Name, request.KeyColumns, request.ColocateWith, cancellationToken);
+        return new OperationOutcome(null, result.Notices);
+    }
+
+    public async ValueTask<OperationOutcome> ReplicateTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken)
+    {
+        var result = await control.ReplicateTableAsync(table.Schema, table.Name, cancellationToken);
+        return new OperationOutcome(null, result.Notices);
+    }
+
+    public async ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken)
+    {
+        var upper = await control.SplitAsync(rangeId, at, cancellationToken);
+        return new OperationOutcome(null, [$"the upper half is range {upper}"]);
+    }
+
+    public async ValueTask<OperationOutcome> MoveRangeAsync(int rangeId, string nodeName, bool wait, CancellationToken cancellationToken)
+    {
+        var result = await control.MoveAsync(rangeId, nodeName, wait, cancellationToken);
+        if (result.Error is not null)
+        {
+            throw new ShardProxyException(result.Error);
+        }
+
+        return new OperationOutcome(result.MigrationId, result.Notice is null ? [] : [result.Notice]);
+    }
+
+    public async ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken)
+    {
+        await control.CancelMigrationAsync(migrationId, cancellationToken);
+        return OperationOutcome.Done;
+    }
+}

@@ -1,0 +1,191 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Logging;
+
+namespace ShardProxy.Configuration;
+
+/// <summary>Makes <see cref="ProxyOptions"/> of the values, with the checks that need more than one of them.</summary>
+internal sealed partial class ConfigurationBinder(ConfigurationValues values, List<ConfigurationProblem> problems, List<string> warnings)
+{
+    private readonly SettingReader _read = new(values, problems);
+
+    /// <summary>Meaningful only if no problem was added.</summary>
+    public ProxyOptions Bind()
+    {
+        var database = _read.Text("database") ?? "";
+        var nodes = Nodes(database);
+        var options = new ProxyOptions
+        {
+            Listen = EndPoint("listen"),
+            TrustsClients = _read.Choice("listen.authentication") == "trust",
+            Admin = EndPoint("admin"),
+            Database = database,
+            ProxyId = ProxyId(),
+            Nodes = nodes,
+            Users = Users(),
+            Pool = new PoolOptions(_read.Integer("pool.size"), _read.Milliseconds("pool.max_wait_ms"), _read.Milliseconds("pool.connect_timeout_ms")),
+            Limits = new LimitOptions(
+                _read.Integer("limits.max_clients"),
+                _read.Milliseconds("limits.login_timeout_ms"),
+                _read.Milliseconds("limits.hold_timeout_ms"),
+                _read.Integer("limits.max_message_bytes"),
+                _read.Integer("limits.max_prepared_statements"),
+                _read.Integer("limits.max_statement_shapes")),
+            Catalog = Catalog(nodes, database),
+            Planner = new PlannerSettings(
+                _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
+            Log = new LogOptions(Enum.Parse<LogLevel>(_read.Choice("log.level"), ignoreCase: true), _read.Choice("log.format") == "json"),
+        };
+        if (database == "shardproxy")
+        {
+            _read.Report("database", "\"shardproxy\" is the name of the console; choose another database");
+        }
+
+        if (options.TrustsClients && !IPAddress.IsLoopback(options.Listen.Address))
+        {
+            warnings.Add("listen.authentication is trust on an address that other machines reach: anybody there gets in without a password");
+        }
+
+        return options;
+    }
+
+    private IPEndPoint EndPoint(string section)
+    {
+        var port = _read.Integer($"{section}.port");
+        var host = _read.Text($"{section}.host")!;
+        if (IPAddress.TryParse(host, out var address))
+        {
+            return new IPEndPoint(address, port);
+        }
+
+        if (host == "localhost")
+        {
+            return new IPEndPoint(IPAddress.Loopback, port);
+        }
+
+        _read.Report($"{section}.host", $"\"{host}\" is not an address of this machine; write 127.0.0.1, 0.0.0.0 for every IPv4 address, or '::' for every address");
+        return new IPEndPoint(IPAddress.Loopback, port);
+    }
+
+    private string ProxyId()
+    {
+        var id = _read.Text("proxy_id")!;
+        if (!ProxyIdPattern().IsMatch(id))
+        {
+            _read.Report("proxy_id", "use 1 to 40 lower-case letters, digits, '-' and '_', for example \"proxy_id: proxy1\"");
+        }
+
+        return id;
+    }
+
+    private List<NodeOptions> Nodes(string database)
+    {
+        var nodes = new List<NodeOptions>();
+        var count = values.Count("nodes");
+        if (count == 0)
+        {
+            problems.Add(new ConfigurationProblem(
+                values.FileName, "nodes", "missing; name at least one server, for example \"nodes: [{ name: node1, uri: 'postgresql://shardproxy@10.0.0.1:5432/app' }]\""));
+            return nodes;
+        }
+
+        for (var i = 1; i <= count; i++)
+        {
+            var prefix = $"nodes[{i}].";
+            var name = _read.Text(prefix + "name") ?? "";
+            if (nodes.Exists(n => n.Name == name))
+            {
+                _read.Report(prefix + "name", $"\"{name}\" is the name of two nodes; names must differ");
+            }
+
+            var address = Address(prefix + "uri", prefix, database) ?? new ServerAddress("", 0, "", null, database);
+            nodes.Add(new NodeOptions(name, address, _read.Number(prefix + "capacity"), _read.Flag(prefix + "home")));
+        }
+
+        var homes = nodes.Count(n => n.IsHome);
+        if (homes == 0)
+        {
+            nodes[0] = nodes[0] with { IsHome = true };
+            if (values.Find("nodes[1].home") is null)
+            {
+                values.Set("nodes[1].home", new ConfiguredValue("true", "default, the first node"));
+            }
+        }
+        else if (homes > 1)
+        {
+            var second = nodes.FindLastIndex(n => n.IsHome) + 1;
+            _read.Report($"nodes[{second}].home", "more than one node is the home node; keep \"home: true\" on one");
+        }
+
+        return nodes;
+    }
+
+    private List<UserOptions> Users()
+    {
+        var users = new List<UserOptions>();
+        for (var i = 1; i <= values.Count("users"); i++)
+        {
+            var prefix = $"users[{i}].";
+            var name = _read.Text(prefix + "name") ?? "";
+            if (users.Exists(u => u.Name == name))
+            {
+                _read.Report(prefix + "name", $"user \"{name}\" stands there twice");
+            }
+
+            var password = _read.Password(prefix);
+            if (password is null && values.Find(prefix + "password_file") is null)
+            {
+                problems.Add(new ConfigurationProblem(
+                    values.SourceOf(prefix), prefix + "password", $"missing; write password, or password_file, or set {EnvironmentSource.VariableOf(prefix + "password")}"));
+            }
+
+            users.Add(new UserOptions(name, password, _read.Flag(prefix + "admin")));
+        }
+
+        if (users.Count == 0)
+        {
+            problems.Add(new ConfigurationProblem(
+                values.FileName, "users", "missing; name at least one role that may log in, for example \"users: [{ name: app, password_file: /run/secrets/app, admin: true }]\""));
+        }
+        else if (!users.Exists(u => u.IsAdmin))
+        {
+            warnings.Add("no user has \"admin: true\": nobody can use the console");
+        }
+
+        return users;
+    }
+
+    private CatalogOptions Catalog(List<NodeOptions> nodes, string database)
+    {
+        if (_read.Choice("catalog.kind") == "memory")
+        {
+            warnings.Add("catalog.kind is memory: tables are forgotten as sharded at every stop, while their rows stay spread over the nodes");
+            return new CatalogOptions(CatalogKind.Memory, null);
+        }
+
+        var address = values.Find("catalog.uri") is null ? nodes.Find(n => n.IsHome)?.Address : Address("catalog.uri", "catalog.", database);
+        return new CatalogOptions(CatalogKind.Postgres, address);
+    }
+
+    private ServerAddress? Address(string uriPath, string passwordPrefix, string database)
+    {
+        var password = _read.Password(passwordPrefix);
+        if (_read.Text(uriPath) is not { } text)
+        {
+            return null;
+        }
+
+        var address = PostgresUri.Parse(text, database, out var fault);
+        if (address is null)
+        {
+            _read.Report(uriPath, fault);
+            return null;
+        }
+
+        return password is null ? address : address with { Password = password };
+    }
+
+    [GeneratedRegex("^[a-z0-9_-]{1,40}$")]
+    private static partial Regex ProxyIdPattern();
+}

@@ -1,0 +1,86 @@
+namespace ShardProxy.Configuration;
+
+/// <summary>All keys, in the order in which they are printed.</summary>
+internal static class ConfigurationSchema
+{
+    private const int MaximumPort = 65_535;
+
+    public static readonly IReadOnlyList<Setting> All =
+    [
+        Text("listen.host", "127.0.0.1", "0.0.0.0", "address on which clients connect"),
+        Integer("listen.port", 6432, 0, MaximumPort, "port on which clients connect; 0 for any free one"),
+        Choice("listen.authentication", "scram-sha-256", ["scram-sha-256", "trust"], "how clients prove who they are"),
+        Text("admin.host", "127.0.0.1", "127.0.0.1", "address of the HTTP side: metrics, health, API"),
+        Integer("admin.port", 6433, 0, MaximumPort, "port of the HTTP side; 0 for any free one"),
+        Text("database", null, "app", "the sharded database; any other name goes to the home node") with { IsRequired = true },
+        Text("proxy_id", "proxy1", "proxy1", "name of this proxy, different from every other one's; lower-case letters, digits, '-' and '_'"),
+        Text("nodes[].name", null, "node1", "unique name of the node") with { IsRequired = true },
+        new("nodes[].uri", SettingKind.PostgresUri, null, "postgresql://shardproxy@10.0.0.1:5432/app", "where the node is and as which superuser the proxy manages it")
+        {
+            IsRequired = true,
+            IsSecret = true,
+        },
+        Secret("nodes[].password", "password of that superuser, when not in the URI"),
+        File("nodes[].password_file", "file that holds it"),
+        Number("nodes[].capacity", 0, "relative capacity; statements per second when known, else 0"),
+        Flag("nodes[].home", false, "holds unsharded tables and the catalog; exactly one node, the first when none says so"),
+        Text("users[].name", null, "app", "role that clients log in as, the same on every node") with { IsRequired = true },
+        Secret("users[].password", "its password, towards clients and nodes"),
+        File("users[].password_file", "file that holds it"),
+        Flag("users[].admin", false, "may use the console"),
+        Integer("pool.size", 20, 1, 10_000, "server connections for each node, database and user"),
+        Integer("pool.max_wait_ms", 30_000, 1, 3_600_000, "how long a statement waits for a server connection"),
+        Integer("pool.connect_timeout_ms", 10_000, 1, 600_000, "how long opening a server connection may take"),
+        Integer("limits.max_clients", 10_000, 1, 1_000_000, "clients at once"),
+        Integer("limits.login_timeout_ms", 20_000, 1, 600_000, "how long a client may take to log in"),
+        Integer("limits.hold_timeout_ms", 60_000, 1, 3_600_000, "how long a statement may be held by a moving range"),
+        Integer("limits.max_message_bytes", 256 * 1024 * 1024, 1024, 1024 * 1024 * 1024, "largest message the proxy has to see whole"),
+        Integer("limits.max_prepared_statements", 10_000, 1, 1_000_000, "prepared statements a client may hold"),
+        Integer("limits.max_statement_shapes", 10_000, 16, 10_000_000, "statement shapes kept in the cache"),
+        Choice("catalog.kind", "postgres", ["postgres", "memory"], "where the routing truth is kept; memory is for trying out"),
+        new("catalog.uri", SettingKind.PostgresUri, null, "postgresql://shardproxy@10.0.0.1:5432/app", "the catalog's database; the home node when not set") { IsSecret = true },
+        Secret("catalog.password", "password for it, when not in the URI"),
+        File("catalog.password_file", "file that holds it"),
+        Choice("planner.mode", "advise", ["off", "advise", "approve", "automatic"], "what the planner may do on its own"),
+        Integer("planner.interval_s", 300, 1, 86_400, "length of a step of load history and forecast"),
+        Integer("planner.season_steps", 288, 2, 100_000, "steps in a season; 288 five-minute steps are a day"),
+        Integer("planner.horizon_steps", 12, 1, 1_000, "steps to look ahead"),
+        Choice("log.level", "information", ["trace", "debug", "information", "warning", "error"], "least severe messages to write"),
+        Choice("log.format", "text", ["text", "json"], "how log lines look"),
+    ];
+
+    /// <summary>Names under which lists of items stand.</summary>
+    public static readonly IReadOnlyList<string> Lists = ["nodes", "users"];
+
+    private static readonly Dictionary<string, Setting> ByPath = All.ToDictionary(s => s.Path, StringComparer.Ordinal);
+
+    /// <summary>The setting of a path such as <c>nodes[].uri</c>, or null.</summary>
+    public static Setting? Find(string path) => ByPath.GetValueOrDefault(path);
+
+    /// <summary>Names that may stand directly below a path (empty for the top): keys, sections and lists.</summary>
+    public static IReadOnlyList<string> NamesBelow(string path) =>
+    [
+        .. All.Where(s => path.Length == 0 || s.Path.StartsWith(path + ".", StringComparison.Ordinal))
+            .Select(s => (path.Length == 0 ? s.Path : s.Path[(path.Length + 1)..]).Split('.')[0].Replace("[]", "", StringComparison.Ordinal))
+            .Distinct(StringComparer.Ordinal),
+    ];
+
+    private static Setting Text(string path, string? value, string example, string help) => new(path, SettingKind.Text, value, example, help);
+
+    private static Setting File(string path, string help) => new(path, SettingKind.FilePath, null, "/run/secrets/app", help);
+
+    private static Setting Secret(string path, string help) => new(path, SettingKind.Text, null, "'…'", help) { IsSecret = true };
+
+    private static Setting Integer(string path, int value, int minimum, int maximum, string help) =>
+        new(path, SettingKind.Integer, Invariant(value), Invariant(value), help) { Minimum = minimum, Maximum = maximum };
+
+    private static Setting Number(string path, int value, string help) =>
+        new(path, SettingKind.Number, Invariant(value), Invariant(value), help) { Minimum = 0 };
+
+    private static Setting Flag(string path, bool value, string help) => new(path, SettingKind.Flag, value ? "true" : "false", "true", help);
+
+    private static Setting Choice(string path, string value, IReadOnlyList<string> choices, string help) =>
+        new(path, SettingKind.Choice, value, value, help) { Choices = choices };
+
+    private static string Invariant(int value) => value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+}

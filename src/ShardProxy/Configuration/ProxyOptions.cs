@@ -1,0 +1,63 @@
+using System.Net;
+
+namespace ShardProxy.Configuration;
+
+/// <summary>A checked configuration. Immutable; printing it shows no secret.</summary>
+internal sealed record ProxyOptions
+{
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Clients are let in without a password.</summary>
+    public required bool TrustsClients { get; init; }
+
+    public required IPEndPoint Admin { get; init; }
+
+    public required string Database { get; init; }
+
+    public required string ProxyId { get; init; }
+
+    /// <summary>In the order of the file; exactly one is the home node.</summary>
+    public required IReadOnlyList<NodeOptions> Nodes { get; init; }
+
+    public required IReadOnlyList<UserOptions> Users { get; init; }
+
+    public required PoolOptions Pool { get; init; }
+
+    public required LimitOptions Limits { get; init; }
+
+    public required CatalogOptions Catalog { get; init; }
+
+    public required PlannerSettings Planner { get; init; }
+
+    public required LogOptions Log { get; init; }
+
+    public NodeOptions HomeNode => Nodes.Single(n => n.IsHome);
+}
+
+/// <summary>One backend server and the superuser the proxy manages it as.</summary>
+internal sealed record NodeOptions(string Name, ServerAddress Address, double Capacity, bool IsHome);
+
+/// <summary>A PostgreSQL database and how to log in to it.</summary>
+internal sealed record ServerAddress(string Host, int Port, string User, Secret? Password, string Database);
+
+/// <summary>A role that clients log in as.</summary>
+internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin);
+
+internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectTimeout);
+
+internal sealed record LimitOptions(
+    int MaxClients, TimeSpan LoginTimeout, TimeSpan HoldTimeout, int MaxMessageBytes, int MaxPreparedStatements, int MaxStatementShapes);
+
+internal enum CatalogKind
+{
+    Postgres,
+    Memory,
+}
+
+/// <summary>Where the routing truth is kept. <paramref name="Address"/> is null for memory.</summary>
+internal sealed record CatalogOptions(CatalogKind Kind, ServerAddress? Address);
+
+/// <summary>The planner's settings as configured; mode is one of off, advise, approve, automatic.</summary>
+internal sealed record PlannerSettings(string Mode, TimeSpan Interval, int SeasonSteps, int HorizonSteps);
+
+internal sealed record LogOptions(Microsoft.Extensions.Logging.LogLevel Level, bool IsJson);

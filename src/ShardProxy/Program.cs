@@ -1,0 +1,14 @@
+using ShardProxy.Cli;
+using ShardProxy.Composition;
+using ShardProxy.Demo;
+using ShardProxy.Wire.Transport;
+
+// Before anything else: the setting counts only until the first socket of the process exists.
+SocketTransport.EnableInlineCompletions();
+using var signals = new ShutdownSignals();
+return await CommandLine.RunAsync(
+    [DemoVerb.Create(ProxyComposition.Compose), DevCommand.Create(ProxyComposition.Compose), ServeCommand.Create(ProxyComposition.Compose), CheckConfigCommand.Create()],
+    args,
+    Console.Out,
+    Console.Error,
+    signals.Token);

@@ -1,0 +1,7 @@
+using NUnit.Framework;
+using ShardProxy.TestKit.Clusters;
+
+// Holds the cluster that the cluster tests share. Outside any namespace, so that it covers the whole assembly.
+[SetUpFixture]
+#pragma warning disable CA1050 // NUnit takes a set-up fixture for the whole assembly only when it stands in no namespace.
+public sealed class ClusterTestsSetUp() : SharedCluster(nodes: 3);

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using NUnit.Framework;
+using ShardProxy.Model.Keys;
+
+namespace ShardProxy.Cluster.Tests.Control;
+
+/// <summary>Connections that write to the nodes themselves, routed by the fleet as a proxy would. Counts what was acknowledged.</summary>
+internal sealed class DirectWriters : IAsyncDisposable
+{
+    private readonly ControlHarness _harness;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task[] _writers;
+    private long _transactions;
+    private long _sum;
+
+    private DirectWriters(ControlHarness harness, int count, int accounts, int seed)
+    {
+        TestContext.Out.WriteLine($"seed {seed}");
+        _harness = harness;
+        _writers = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => WriteAsync(new Random(seed + i), accounts)))];
+    }
+
+    /// <summary>Acknowledged transactions.</summary>
+    public long Transactions => Interlocked.Read(ref _transactions);
+
+    /// <summary>Sum of the acknowledged deltas.</summary>
+    public long Sum => Interlocked.Read(ref _sum);
+
+    public double LongestTransactionMs { get; private set; }
+
+    public static DirectWriters Start(ControlHarness harness, int count, int accounts, int seed = 20261121) => new(harness, count, accounts, seed);
+
+    /// <summary>Stops and rethrows the first error a writer got: there must be none.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_writers);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_writers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    private async Task WriteAsync(Random random, int accounts)
+    {
+        var connections = new Dictionary<int, Npgsql.NpgsqlConnection>();
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                var (id, delta) = (random.NextInt64(1, accounts + 1), random.NextInt64(-1000, 1001));
+                var started = Stopwatch.GetTimestamp();
+                using (var work = await _harness.Fleet.EnterAsync(1, KeyHash.Int64(id, 0), CancellationToken.None))
+                {
+                    if (!connections.TryGetValue(work.NodeId, out var connection))
+                    {
+                        connections[work.NodeId] = connection = await _harness.OpenAsync(work.NodeId);
+                    }
+
+                    await using var transaction = await connection.BeginTransactionAsync();
+                    await using var command = new Npgsql.NpgsqlCommand(
+                        $"INSERT INTO history (account_id, delta) VALUES ({id}, {delta}); UPDATE account SET balance = balance + {delta}, note = 'changed ' || balance WHERE id = {id}", connection);
+                    Assert.That(await command.ExecuteNonQueryAsync(), Is.EqualTo(2), "one account row and one history row");
+                    await transaction.CommitAsync();
+                }
+
+                Interlocked.Increment(ref _transactions);
+                Interlocked.Add(ref _sum, delta);
+                LongestTransactionMs = Math.Max(LongestTransactionMs, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            }
+        }
+        finally
+        {
+            foreach (var connection in connections.Values)
+            {
+                await connection.DisposeAsync();
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using NUnit.Framework;
+using ShardProxy.Control.Migration;
+
+namespace ShardProxy.Cluster.Tests.Control;
+
+/// <summary>
+/// Protects the migrator's promise: a range moves while clients write to it, without an error for them, without a lost or doubled row,
+/// as often as one likes, and nothing of the migration is left behind.
+/// </summary>
+internal sealed class RangeMoveTests
+{
+    private const int Accounts = 2000;
+
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task A_range_moves_back_and_forth_under_writers_and_every_row_is_accounted_for(CancellationToken cancellationToken)
+    {
+        await using var harness = await ControlHarness.StartAsync();
+        await harness.LoadAccountsAsync(Accounts);
+        await using var writers = DirectWriters.Start(harness, 8, Accounts);
+        for (var move = 0; move < 20; move++)
+        {
+            var result = await harness.Migrations.MoveAsync(1, move % 2 == 0 ? "node2" : "node1", cancellationToken);
+            Assert.That(result.Error, Is.Null, $"move {move}: {result.Error?.Detail}");
+        }
+
+        await writers.StopAsync();
+        var views = harness.Migrations.List(harness.Nodes);
+        foreach (var view in views)
+        {
+            await TestContext.Out.WriteLineAsync($"{view}; took {(view.UpdatedAt - view.CreatedAt).TotalMilliseconds:0} ms");
+        }
+
+        await TestContext.Out.WriteLineAsync($"{writers.Transactions} transactions, longest {writers.LongestTransactionMs:0} ms, longest hold {harness.Fleet.LongestHoldMs:0} ms");
+        Assert.That(views.Select(v => v.State), Is.All.EqualTo("done"));
+        Assert.That(views.Select(v => v.RowsVerified), Is.All.GreaterThan(0));
+        await AssertAccountedAsync(harness, writers, Accounts);
+        await harness.AssertNothingLeftAsync();
+    }
+
+    [Test]
+    [CancelAfter(180_000)]
+    public async Task A_large_table_is_copied_and_cleaned_in_many_chunks_under_writers(CancellationToken cancellationToken)
+    {
+        const int Many = 100_000;
+        await using var harness = await ControlHarness.StartAsync(new MigrationOptions { CopyChunkPages = 64, CleanUpChunkPages = 32 });
+        await harness.LoadAccountsAsync(Many);
+        await using var writers = DirectWriters.Start(harness, 8, Many);
+        foreach (var node in new[] { "node2", "node3", "node1" })
+        {
+            var result = await harness.Migrations.MoveAsync(1, node, cancellationToken);
+            Assert.That(result.Error, Is.Null, result.Error?.Detail);
+        }
+
+        await writers.StopAsync();
+        foreach (var view in harness.Migrations.List(harness.Nodes))
+        {
+            await TestContext.Out.WriteLineAsync($"{view}; took {(view.UpdatedAt - view.CreatedAt).TotalMilliseconds:0} ms");
+        }
+
+        await AssertAccountedAsync(harness, writers, Many);
+        await harness.AssertNothingLeftAsync();
+    }
+
+    [Test]
+    [CancelAfter(60_000)]
+    public async Task An_empty_range_moves_quickly_and_moving_it_to_where_it_is_is_a_notice(CancellationToken cancellationToken)
+    {
+        await using var harness = await ControlHarness.StartAsync();
+        var moved = await harness.Migrations.MoveAsync(1, "node2", cancellationToken);
+        var again = await harness.Migrations.MoveAsync(1, "node2", cancellationToken);
+        var view = harness.Migrations.List(harness.Nodes).Single();
+        await TestContext.Out.WriteLineAsync($"{view}; took {(view.UpdatedAt - view.CreatedAt).TotalMilliseconds:0} ms");
+        Assert.That(moved.Error, Is.Null);
+        Assert.That(again.MigrationId, Is.Null);
+        Assert.That(again.Notice, Does.Contain("already"));
+        Assert.That((await harness.StateAsync()).FindRange(1)!.NodeId, Is.EqualTo(2));
+        await harness.AssertNothingLeftAsync();
+    }
+
+    private static async Task AssertAccountedAsync(ControlHarness harness, DirectWriters writers, int expected)
+    {
+        long accounts = 0, balances = 0, entries = 0, deltas = 0;
+        foreach (var node in harness.Nodes)
+        {
+            accounts += await harness.ScalarAsync<long>(node.Id, "SELECT count(*) FROM account");
+            balances += await harness.ScalarAsync<long>(node.Id, "SELECT coalesce(sum(balance), 0)::bigint FROM account");
+            entries += await harness.ScalarAsync<long>(node.Id, "SELECT count(*) FROM history");
+            deltas += await harness.ScalarAsync<long>(node.Id, "SELECT coalesce(sum(delta), 0)::bigint FROM history");
+        }
+
+        Assert.That(accounts, Is.EqualTo(expected), "accounts");
+        Assert.That(entries, Is.EqualTo(writers.Transactions), "history rows");
+        Assert.That(deltas, Is.EqualTo(writers.Sum), "history sum");
+        Assert.That(balances, Is.EqualTo(writers.Sum), "balances");
+    }
+}

@@ -1,0 +1,166 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using Npgsql;
+using NUnit.Framework;
+using ShardProxy.Cluster.Tests.EndToEnd.Tools;
+using ShardProxy.LocalCluster;
+using ShardProxy.TestKit.Clusters;
+
+namespace ShardProxy.Cluster.Tests.EndToEnd;
+
+// Protects production's verb: `serve` over servers that exist, one control plane per catalog, the console closed to ordinary users, and
+// a readiness that tells when a node is away.
+[TestFixture]
+internal sealed class ServeTests
+{
+    private const string Reader = "reader";
+    private const string ReaderPassword = "reader-secret";
+
+    private TestCluster _cluster = null!;
+    private DirectoryInfo _directory = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        _directory = Directory.CreateTempSubdirectory("shardproxy-test-");
+        _cluster = await TestCluster.StartAsync(nodes: 2);
+        await _cluster.ExecuteOnAllAsync($"CREATE ROLE {Reader} LOGIN PASSWORD '{ReaderPassword}'");
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        await _cluster.DisposeAsync();
+        _directory.Delete(recursive: true);
+    }
+
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task It_serves_servers_that_exist_and_a_second_one_is_refused(CancellationToken cancellationToken)
+    {
+        await using var proxy = await ProxyProcess.StartAsync(Configured("first"), cancellationToken);
+        Assert.That(proxy.OutputLines, Is.EqualTo(new[] { "ready" }));
+        await Db.ExecuteAsync(proxy.ConnectionString(), "CREATE TABLE served (id int PRIMARY KEY)", cancellationToken);
+        await using (var console = await ConsoleClient.OpenAsync(proxy, cancellationToken))
+        {
+            await console.RunAsync("SHARD TABLE served BY HASH (id)", cancellationToken);
+        }
+
+        await Db.CopyInAsync(proxy.ConnectionString(), "served", Enumerable.Range(1, 200).Select(i => $"{i}"), cancellationToken);
+        var held = new[] { await CountAsync(0, cancellationToken), await CountAsync(1, cancellationToken) };
+        Assert.That(held.Sum(), Is.EqualTo(200));
+        Assert.That(held, Is.All.Positive);
+
+        var refused = Assert.ThrowsAsync<InvalidOperationException>(async () => await (await ProxyProcess.StartAsync(Configured("second"), cancellationToken)).DisposeAsync());
+        Assert.That(refused!.Message, Does.Contain("SHP-513").And.Contain("another control plane holds the lease"));
+        Assert.That(await Db.ScalarAsync<long>(proxy.ConnectionString(), "SELECT count(*) FROM served", cancellationToken), Is.EqualTo(200));
+
+        // The lease is given up by an orderly end.
+        proxy.Signal(15);
+        Assert.That(await proxy.WaitForExitAsync(cancellationToken), Is.Zero, proxy.Output);
+        await using var next = await ProxyProcess.StartAsync(Configured("third"), cancellationToken);
+        Assert.That(await Db.ScalarAsync<long>(next.ConnectionString(), "SELECT count(*) FROM served", cancellationToken), Is.EqualTo(200));
+    }
+
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task The_console_is_for_admins_only(CancellationToken cancellationToken)
+    {
+        await using var proxy = await ProxyProcess.StartAsync(Configured("admins"), cancellationToken);
+        var asReader = new NpgsqlConnectionStringBuilder(proxy.ConsoleConnectionString) { Username = Reader, Password = ReaderPassword }.ConnectionString;
+        var refused = Assert.ThrowsAsync<PostgresException>(async () => await (await Db.OpenAsync(asReader, cancellationToken)).DisposeAsync());
+        Assert.That(refused!.SqlState, Is.EqualTo("42501").Or.EqualTo("28000"), refused.MessageText);
+        var toData = new NpgsqlConnectionStringBuilder(proxy.ConnectionString()) { Username = Reader, Password = ReaderPassword }.ConnectionString;
+        Assert.That(await Db.ScalarAsync<string>(toData, "SELECT current_user::text", cancellationToken), Is.EqualTo(Reader));
+        var wrong = new NpgsqlConnectionStringBuilder(proxy.ConsoleConnectionString) { Password = "wrong" }.ConnectionString;
+        var failed = Assert.ThrowsAsync<PostgresException>(async () => await (await Db.OpenAsync(wrong, cancellationToken)).DisposeAsync());
+        Assert.That(failed!.SqlState, Is.EqualTo("28P01"));
+    }
+
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task Readiness_tells_that_a_node_is_away_and_that_it_is_back(CancellationToken cancellationToken)
+    {
+        await using var proxy = await ProxyProcess.StartAsync(Configured("readiness"), cancellationToken);
+        using var http = new HttpClient { BaseAddress = proxy.Http };
+        Assert.That((await http.GetAsync(new Uri("readyz", UriKind.Relative), cancellationToken)).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        await _cluster.Nodes[1].StopAsync(StopMode.Immediate);
+        try
+        {
+            await UntilReadinessIsAsync(http, HttpStatusCode.ServiceUnavailable, cancellationToken);
+            using var body = JsonDocument.Parse(await (await http.GetAsync(new Uri("readyz", UriKind.Relative), cancellationToken)).Content.ReadAsStringAsync(cancellationToken));
+            var nodes = body.RootElement.GetProperty("checks").EnumerateArray().Single(c => c.GetProperty("name").GetString() == "nodes");
+            Assert.That(nodes.GetProperty("reason").GetString(), Does.Contain("node2"));
+            // Alive all the same, and the home node's tables too.
+            Assert.That((await http.GetAsync(new Uri("healthz", UriKind.Relative), cancellationToken)).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+            Assert.That(await Db.ScalarAsync<int>(proxy.ConnectionString(), "SELECT 1", cancellationToken), Is.EqualTo(1));
+        }
+        finally
+        {
+            await _cluster.Nodes[1].StartAsync(CancellationToken.None);
+        }
+
+        await UntilReadinessIsAsync(http, HttpStatusCode.OK, cancellationToken);
+        foreach (var path in new[] { "nodes", "tables", "groups", "ranges", "load", "forecasts", "plans", "migrations", "version" })
+        {
+            using var answer = JsonDocument.Parse(await http.GetStringAsync(new Uri($"api/{path}", UriKind.Relative), cancellationToken));
+            Assert.That(answer.RootElement.ValueKind, Is.EqualTo(JsonValueKind.Array).Or.EqualTo(JsonValueKind.Object), path);
+        }
+    }
+
+    private static Task UntilReadinessIsAsync(HttpClient http, HttpStatusCode status, CancellationToken cancellationToken) => Eventually.IsTrueAsync(
+        async () => (await http.GetAsync(new Uri("readyz", UriKind.Relative), cancellationToken)).StatusCode == status,
+        TimeSpan.FromSeconds(30),
+        $"/readyz did not become {status}",
+        cancellationToken);
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private Task<long> CountAsync(int node, CancellationToken cancellationToken) => _cluster.ScalarAsync<long>(node, "SELECT count(*) FROM served", cancellationToken);
+
+    private ProxyProcessOptions Configured(string id)
+    {
+        var (port, adminPort) = (FreePort(), FreePort());
+        var file = Path.Combine(_directory.FullName, id + ".yaml");
+        File.WriteAllText(
+            file,
+            $"""
+            proxy_id: {id}
+            database: {TestCluster.Database}
+            listen:
+              port: {port}
+            admin:
+              port: {adminPort}
+            log:
+              level: warning
+            nodes:
+              - name: node1
+                uri: postgresql://{TestCluster.User}:{TestCluster.Password}@127.0.0.1:{_cluster.Nodes[0].Port}/{TestCluster.Database}
+              - name: node2
+                uri: postgresql://{TestCluster.User}:{TestCluster.Password}@127.0.0.1:{_cluster.Nodes[1].Port}/{TestCluster.Database}
+            users:
+              - name: {TestCluster.User}
+                password: {TestCluster.Password}
+                admin: true
+              - name: {Reader}
+                password: {ReaderPassword}
+
+            """);
+        return new ProxyProcessOptions
+        {
+            ConfigFile = file,
+            Addresses = new Dictionary<string, Uri>
+            {
+                ["proxy"] = new($"postgresql://127.0.0.1:{port}/{TestCluster.Database}"),
+                ["console"] = new($"postgresql://127.0.0.1:{port}/shardproxy"),
+                ["http"] = new($"http://127.0.0.1:{adminPort}/"),
+            },
+        };
+    }
+}

@@ -1,0 +1,64 @@
+using NUnit.Framework;
+using ShardProxy.LocalCluster;
+using ShardProxy.Model.Errors;
+
+namespace ShardProxy.TestKit.Clusters;
+
+/// <summary>
+/// What the tests need on the machine. <c>SHARDPROXY_INSTALL_MISSING=1</c> lets them install it; otherwise a test fails with the
+/// exact line to type.
+/// </summary>
+public static class TestPrerequisites
+{
+    private const string Variable = "SHARDPROXY_INSTALL_MISSING";
+
+    /// <summary>The server programs; libpg_query is there too.</summary>
+    public static async Task<ServerBinaries> EnsureAsync(CancellationToken cancellationToken = default)
+    {
+        var found = await Prerequisites.ProbeAsync(cancellationToken);
+        if (found.IsComplete)
+        {
+            return found.Server!;
+        }
+
+        // Test assemblies run side by side: one installs, the others wait for it and then find everything there.
+        await using var turn = await TurnAsync(cancellationToken);
+        return await OrFailWithTheLineAsync(install => Prerequisites.EnsureAsync(install, line => TestContext.Progress.WriteLine(line), cancellationToken));
+    }
+
+    /// <summary>Full path of a further program, such as <c>promtool</c> of package <c>prometheus</c>.</summary>
+    public static async Task<string> EnsureProgramAsync(string program, string package, CancellationToken cancellationToken = default)
+    {
+        await using var turn = await TurnAsync(cancellationToken);
+        return await OrFailWithTheLineAsync(
+            install => SystemProgram.EnsureAsync(program, package, install, line => TestContext.Progress.WriteLine(line), cancellationToken));
+    }
+
+    private static async Task<T> OrFailWithTheLineAsync<T>(Func<bool, Task<T>> ensure)
+    {
+        try
+        {
+            return await ensure(Environment.GetEnvironmentVariable(Variable) == "1");
+        }
+        catch (ShardProxyException e)
+        {
+            throw new InvalidOperationException($"{e.Error.Message}\n{e.Error.Hint}\n{e.Error.Detail}\nor set {Variable}=1 (as root on Debian or Ubuntu)", e);
+        }
+    }
+
+    private static async Task<FileStream> TurnAsync(CancellationToken cancellationToken)
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"shardproxy-install-{Environment.UserName}.lock");
+        while (true)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(100), cancellationToken);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+using System.Text;
+using NUnit.Framework;
+using ShardProxy.Model.Keys;
+
+namespace ShardProxy.Unit.Tests.Model.Keys;
+
+/// <summary>
+/// Protects the place of every key in the key space: a hash that differs from PostgreSQL's in one bit sends a statement to a node
+/// without the row. The expected values were computed by PostgreSQL 15.18.
+/// </summary>
+[TestFixture]
+internal sealed class KeyHashTests
+{
+    private const string Sentence = "The quick brown fox jumps over it";
+
+    [TestCase(long.MinValue, -1L, 8384907054876656385L)]
+    [TestCase(long.MinValue, 0L, -9109110466470504941L)]
+    [TestCase(long.MinValue, 1L, 2560836655869490746L)]
+    [TestCase(long.MinValue, 4294967296L, -5750278940672701286L)]
+    [TestCase(long.MinValue, 81985529216486895L, -2924246970129791737L)]
+    [TestCase(-2147483649L, -1L, 8384907054876656385L)]
+    [TestCase(-2147483649L, 0L, -9109110466470504941L)]
+    [TestCase(-2147483649L, 1L, 2560836655869490746L)]
+    [TestCase(-2147483649L, 4294967296L, -5750278940672701286L)]
+    [TestCase(-2147483649L, 81985529216486895L, -2924246970129791737L)]
+    [TestCase(-2147483648L, -1L, 6110074166949006181L)]
+    [TestCase(-2147483648L, 0L, 1977219185673256887L)]
+    [TestCase(-2147483648L, 1L, 3044001184559810835L)]
+    [TestCase(-2147483648L, 4294967296L, -893720521979811119L)]
+    [TestCase(-2147483648L, 81985529216486895L, -2589617623708073286L)]
+    [TestCase(-32768L, -1L, 416116303756410585L)]
+    [TestCase(-32768L, 0L, 8455483389771436374L)]
+    [TestCase(-32768L, 1L, -7294139762977854481L)]
+    [TestCase(-32768L, 4294967296L, -5810646415787462873L)]
+    [TestCase(-32768L, 81985529216486895L, -320284983272125356L)]
+    [TestCase(-1L, -1L, 6481520839006961279L)]
+    [TestCase(-1L, 0L, -1888257769727981238L)]
+    [TestCase(-1L, 1L, 3987656643895367148L)]
+    [TestCase(-1L, 4294967296L, -8935529606657374257L)]
+    [TestCase(-1L, 81985529216486895L, -5497670744723922960L)]
+    [TestCase(0L, -1L, -4140905993450701875L)]
+    [TestCase(0L, 0L, 4154612158245552303L)]
+    [TestCase(0L, 1L, 434346878670890809L)]
+    [TestCase(0L, 4294967296L, 4567318049319083637L)]
+    [TestCase(0L, 81985529216486895L, -9056972805875950176L)]
+    [TestCase(1L, -1L, 1505930170527472848L)]
+    [TestCase(1L, 0L, -3670598878359251130L)]
+    [TestCase(1L, 1L, -7620678293940249823L)]
+    [TestCase(1L, 4294967296L, -4406712548492291368L)]
+    [TestCase(1L, 81985529216486895L, -2002263800794802243L)]
+    [TestCase(42L, -1L, -6198169983862266934L)]
+    [TestCase(42L, 0L, 8010225493015854792L)]
+    [TestCase(42L, 1L, 3812564155960986560L)]
+    [TestCase(42L, 4294967296L, 4852417260654628415L)]
+    [TestCase(42L, 81985529216486895L, 5120917786104145450L)]
+    [TestCase(32767L, -1L, -855553033755551443L)]
+    [TestCase(32767L, 0L, 1790040721271588170L)]
+    [TestCase(32767L, 1L, -7375687241424174938L)]
+    [TestCase(32767L, 4294967296L, 7933107412156323679L)]
+    [TestCase(32767L, 81985529216486895L, 2199064302524228836L)]
+    [TestCase(2147483647L, -1L, 8384907054876656385L)]
+    [TestCase(2147483647L, 0L, -9109110466470504941L)]
+    [TestCase(2147483647L, 1L, 2560836655869490746L)]
+    [TestCase(2147483647L, 4294967296L, -5750278940672701286L)]
+    [TestCase(2147483647L, 81985529216486895L, -2924246970129791737L)]
+    [TestCase(2147483648L, -1L, 6110074166949006181L)]
+    [TestCase(2147483648L, 0L, 1977219185673256887L)]
+    [TestCase(2147483648L, 1L, 3044001184559810835L)]
+    [TestCase(2147483648L, 4294967296L, -893720521979811119L)]
+    [TestCase(2147483648L, 81985529216486895L, -2589617623708073286L)]
+    [TestCase(9223372036854775807L, -1L, 6110074166949006181L)]
+    [TestCase(9223372036854775807L, 0L, 1977219185673256887L)]
+    [TestCase(9223372036854775807L, 1L, 3044001184559810835L)]
+    [TestCase(9223372036854775807L, 4294967296L, -893720521979811119L)]
+    [TestCase(9223372036854775807L, 81985529216486895L, -2589617623708073286L)]
+    public void AnIntegerHashesAsPostgresDoes(long value, long seed, long expected) =>
+        Assert.That(KeyHash.Int64(value, seed), Is.EqualTo(expected));
+
+    [TestCase(0, 0L, -6939563903564495251L)]
+    [TestCase(0, -81985529216486895L, -4553942660173920308L)]
+    [TestCase(1, 0L, -1338225982912146468L)]
+    [TestCase(1, -81985529216486895L, 3218603614576462169L)]
+    [TestCase(2, 0L, 5593687159563776749L)]
+    [TestCase(2, -81985529216486895L, 7023686759713312447L)]
+    [TestCase(3, 0L, -7897229297791927534L)]
+    [TestCase(3, -81985529216486895L, 3363620569923679755L)]
+    [TestCase(4, 0L, 1214481609633084541L)]
+    [TestCase(4, -81985529216486895L, 3687074769427179907L)]
+    [TestCase(5, 0L, -985326184270896746L)]
+    [TestCase(5, -81985529216486895L, 5921989032330187155L)]
+    [TestCase(6, 0L, 3470145380339167397L)]
+    [TestCase(6, -81985529216486895L, 7732837312326166605L)]
+    [TestCase(7, 0L, -2752675330521770124L)]
+    [TestCase(7, -81985529216486895L, -3755956630209044779L)]
+    [TestCase(8, 0L, -1544529330263215465L)]
+    [TestCase(8, -81985529216486895L, -2777559684696641385L)]
+    [TestCase(9, 0L, -3165377590426475634L)]
+    [TestCase(9, -81985529216486895L, -1301210283716432418L)]
+    [TestCase(10, 0L, 6613948839295992241L)]
+    [TestCase(10, -81985529216486895L, -2251926332122746160L)]
+    [TestCase(11, 0L, 2869438648668390509L)]
+    [TestCase(11, -81985529216486895L, 5179252464646564148L)]
+    [TestCase(12, 0L, -9210305663925663560L)]
+    [TestCase(12, -81985529216486895L, 6504398445753946865L)]
+    [TestCase(13, 0L, -3863872140344080773L)]
+    [TestCase(13, -81985529216486895L, 5402307571809497893L)]
+    [TestCase(14, 0L, -2703303883130605159L)]
+    [TestCase(14, -81985529216486895L, 6249547621474350658L)]
+    [TestCase(15, 0L, 130785500723762325L)]
+    [TestCase(15, -81985529216486895L, -2952944530203159461L)]
+    [TestCase(16, 0L, -7818762430148052278L)]
+    [TestCase(16, -81985529216486895L, 5817995467681034216L)]
+    [TestCase(17, 0L, 3451059601990827723L)]
+    [TestCase(17, -81985529216486895L, 4527737871263447597L)]
+    [TestCase(18, 0L, 1859349653040336744L)]
+    [TestCase(18, -81985529216486895L, -59871359780365320L)]
+    [TestCase(19, 0L, 6377859067987231983L)]
+    [TestCase(19, -81985529216486895L, -1658264253681141785L)]
+    [TestCase(20, 0L, 1395817125874287870L)]
+    [TestCase(20, -81985529216486895L, 3152136620488870227L)]
+    [TestCase(21, 0L, 4382656982158088131L)]
+    [TestCase(21, -81985529216486895L, -653882173954345363L)]
+    [TestCase(22, 0L, -8173415927686238050L)]
+    [TestCase(22, -81985529216486895L, 2529280592183447938L)]
+    [TestCase(23, 0L, -6349138520123274615L)]
+    [TestCase(23, -81985529216486895L, 4940621108862170100L)]
+    [TestCase(24, 0L, 8360766130984247540L)]
+    [TestCase(24, -81985529216486895L, -5217902163624286021L)]
+    [TestCase(25, 0L, -6568008242738964476L)]
+    [TestCase(25, -81985529216486895L, 5439688530818836058L)]
+    [TestCase(26, 0L, -8510399028364357311L)]
+    [TestCase(26, -81985529216486895L, 2721406999127239212L)]
+    public void TextOfEveryLengthModuloTwelveHashesAsPostgresDoes(int length, long seed, long expected) =>
+        Assert.That(KeyHash.Text(Encoding.UTF8.GetBytes(Sentence[..length]), seed), Is.EqualTo(expected));
+
+    [TestCase("é", -763932721387459829L)]
+    [TestCase("日本語", 2870829529307104068L)]
+    [TestCase("𝄞 clef", -5348920272422601252L)]
+    [TestCase(" a ", -9034615961655371884L)]
+    [TestCase("ß", -2240060419770908844L)]
+    public void MultiByteTextHashesAsPostgresDoes(string value, long expected) =>
+        Assert.That(KeyHash.Text(Encoding.UTF8.GetBytes(value), 0), Is.EqualTo(expected));
+
+    [TestCase("00000000-0000-0000-0000-000000000000", 0L, -6859010066814654381L)]
+    [TestCase("00000000-0000-0000-0000-000000000000", 7L, 5271238136782995142L)]
+    [TestCase("ffffffff-ffff-ffff-ffff-ffffffffffff", 0L, 293445543803463785L)]
+    [TestCase("ffffffff-ffff-ffff-ffff-ffffffffffff", 7L, -7043518806068818956L)]
+    [TestCase("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", 0L, 7543054272012930821L)]
+    [TestCase("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", 7L, -7831945923156934305L)]
+    public void AUuidHashesAsPostgresDoes(string value, long seed, long expected) =>
+        Assert.That(KeyHash.Uuid(Guid.Parse(value).ToByteArray(bigEndian: true), seed), Is.EqualTo(expected));
+
+    [Test]
+    public void AUuidOfAnotherLengthIsACallersMistake() =>
+        Assert.That(() => KeyHash.Uuid(new byte[15], 0), Throws.ArgumentException);
+
+    [Test]
+    public void ACompositeKeyChainsFromItsLastColumnToItsFirst()
+    {
+        var tenant = "tenant"u8;
+        var uuid = Guid.Parse("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11").ToByteArray(bigEndian: true);
+        var textSeven = KeyHash.Text(tenant, KeyHash.Int64(7, KeyHash.Uuid(uuid, KeyHash.FirstSeed)));
+        var sevenText = KeyHash.Int64(7, KeyHash.Text(tenant, KeyHash.FirstSeed));
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(sevenText, Is.EqualTo(408845956590867455L));
+            Assert.That(textSeven, Is.EqualTo(-4223269194640206156L));
+            Assert.That(KeyHash.OfKey([1, 2]), Is.EqualTo(1919957768197142267L));
+            Assert.That(KeyHash.OfKey([2, 1]), Is.Not.EqualTo(KeyHash.OfKey([1, 2])));
+        });
+    }
+}
