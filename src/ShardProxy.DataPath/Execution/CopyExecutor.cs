@@ -20,6 +20,9 @@ internal sealed class CopyExecutor
 {
     private const int BatchBytes = 32 * 1024;
 
+    // From this version on a line \. of csv data is a row like any other (PostgreSQL 18, release notes).
+    private const int FirstWithoutCsvEndMark = 18;
+
     // PostgreSQL's own bound on a row in text form.
     private const int MaxRowBytes = 256 * 1024 * 1024;
 
@@ -64,9 +67,7 @@ internal sealed class CopyExecutor
 
         MessageWriter.Raw(_session.Output, BackendTag.CopyInResponse, response);
         await _session.Relay.FlushClientAsync().ConfigureAwait(false);
-        var splitter = plan.Kind == RouteKind.CopySharded
-            ? new CopyRowSplitter(shape.Copy!, plan.Tables[0], table.Group(plan.GroupId), table.HomeNode.Id)
-            : null;
+        var splitter = plan.Kind == RouteKind.CopySharded ? Splitter(shape.Copy!, plan, table) : null;
         byte tag;
         ShardProxyError? error;
         try
@@ -88,6 +89,14 @@ internal sealed class CopyExecutor
         return await FinishAsync(plan, tag, error).ConfigureAwait(false);
     }
 
+    private ICopySplitter Splitter(CopySummary copy, RoutePlan plan, RoutingTable table)
+    {
+        var (target, group, home) = (plan.Tables[0], table.Group(plan.GroupId), table.HomeNode.Id);
+        return copy.Format == CopyFormat.Binary
+            ? new CopyBinarySplitter(copy, target, group, home)
+            : new CopyTextSplitter(copy, target, group, home, _order.TrueForAll(leg => leg.Server.MajorVersion < FirstWithoutCsvEndMark));
+    }
+
     private static IEnumerable<Node> Nodes(RoutePlan plan, RoutingTable table)
     {
         var owners = plan.Kind == RouteKind.CopySharded ? table.Group(plan.GroupId).Ranges.Select(r => r.NodeId).ToHashSet() : null;
@@ -107,7 +116,7 @@ internal sealed class CopyExecutor
     }
 
     // Reads the client's data to its end whatever happens on the nodes: only then may an error be told.
-    private async ValueTask<(byte Tag, ShardProxyError? Error)> PumpAsync(CopyRowSplitter? splitter)
+    private async ValueTask<(byte Tag, ShardProxyError? Error)> PumpAsync(ICopySplitter? splitter)
     {
         ShardProxyError? error = null;
         var input = _session.Input;
@@ -144,7 +153,7 @@ internal sealed class CopyExecutor
         throw new ClientGoneException();
     }
 
-    private ShardProxyError? Take(CopyRowSplitter? splitter, ReadOnlySpan<byte> data)
+    private ShardProxyError? Take(ICopySplitter? splitter, ReadOnlySpan<byte> data)
     {
         if (splitter is null)
         {

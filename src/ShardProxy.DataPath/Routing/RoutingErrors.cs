@@ -87,5 +87,5 @@ internal static class RoutingErrors
         "Make a new table with another key and copy the rows.");
 
     public static readonly ShardProxyError CopyFormat = new(
-        NotSupported, "SHP-222", "COPY with these options cannot be split by key", "Use COPY … FROM STDIN in text or csv format with a single-byte delimiter, and name the key columns.");
+        NotSupported, "SHP-222", "COPY with these options cannot be split by key", "Use COPY … FROM STDIN in text, csv or binary format with a single-byte delimiter, line feeds as line ends, and the key columns named.");
 }

@@ -48,7 +48,8 @@ internal static class UtilityPlanner
             return RoutePlanner.Refuse(table, RoutingErrors.Unsupported);
         }
 
-        if (!copy.IsStdio || copy.HasWhere || copy.HasUnknownOptions || copy.Encoding is not null || copy.HasHeaderMatch)
+        var isUtf8 = copy.Encoding is null || copy.Encoding.ToUpperInvariant() is "UTF8" or "UTF-8" or "UNICODE";
+        if (!copy.IsStdio || copy.HasWhere || copy.HasUnknownOptions || !isUtf8)
         {
             return RoutePlanner.Refuse(table, RoutingErrors.CopyFormat);
         }
@@ -59,7 +60,9 @@ internal static class UtilityPlanner
         }
 
         var namesKey = target.KeyColumns.All(k => copy.Columns.IsEmpty ? !target.Columns[k].IsGenerated : copy.Columns.Contains(target.Columns[k].Name));
-        return namesKey && copy.Format != CopyFormat.Binary
+
+        // FORCE_NOT_NULL makes an empty key of what reads as NULL here.
+        return namesKey && !copy.HasForceNotNull
             ? RoutePlanner.Simple(table, RouteKind.CopySharded, isWrite: true) with { Tables = [target], GroupId = target.GroupId }
             : RoutePlanner.Refuse(table, RoutingErrors.CopyFormat);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Pipelines;
 using ShardProxy.DataPath.Sessions;
 using ShardProxy.Model.Topology;
@@ -45,6 +46,17 @@ internal sealed class ServerConnection : IAsyncDisposable
 
     /// <summary>Last values of the server's ParameterStatus messages.</summary>
     public Dictionary<string, string> Parameters { get; }
+
+    /// <summary>The server's major version, 0 when it did not tell.</summary>
+    public int MajorVersion
+    {
+        get
+        {
+            var version = Parameters.GetValueOrDefault("server_version", "");
+            var digits = version.AsSpan(0, version.AsSpan().IndexOfAnyExceptInRange('0', '9') is >= 0 and var end ? end : version.Length);
+            return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0;
+        }
+    }
 
     /// <summary>Replies owed, in order.</summary>
     public ReplyQueue Owed { get; } = new();

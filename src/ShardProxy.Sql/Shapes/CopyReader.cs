@@ -27,6 +27,7 @@ internal sealed class CopyReader
         var hasHeader = Flag("header") || hasMatch;
         var isCsv = format == CopyFormat.Csv;
         var quote = Byte("quote", (byte)'"');
+        _ = Present("force_quote") | Present("force_null");
         var summary = new CopySummary(
             copy.Flag("is_from"),
             relation,
@@ -40,7 +41,7 @@ internal sealed class CopyReader
             hasHeader,
             hasMatch,
             Text("encoding"),
-            Present("force_quote") | Present("force_null") | Present("force_not_null"),
+            Present("force_not_null"),
             copy.Has("whereClause"),
             Flag("freeze"),
             false);

@@ -15,7 +15,7 @@ namespace ShardProxy.Sql;
 /// <param name="HasHeader">The first line is a header.</param>
 /// <param name="HasHeaderMatch">HEADER MATCH: the header must name the columns.</param>
 /// <param name="Encoding">ENCODING as written, or null.</param>
-/// <param name="HasForceOptions">FORCE_QUOTE, FORCE_NULL or FORCE_NOT_NULL.</param>
+/// <param name="HasForceNotNull">FORCE_NOT_NULL: values that look like NULL are none. FORCE_NULL and FORCE_QUOTE change nothing that can be routed.</param>
 /// <param name="HasWhere">COPY FROM … WHERE.</param>
 /// <param name="Freeze">FREEZE.</param>
 /// <param name="HasUnknownOptions">
@@ -34,7 +34,7 @@ public sealed record CopySummary(
     bool HasHeader,
     bool HasHeaderMatch,
     string? Encoding,
-    bool HasForceOptions,
+    bool HasForceNotNull,
     bool HasWhere,
     bool Freeze,
     bool HasUnknownOptions);

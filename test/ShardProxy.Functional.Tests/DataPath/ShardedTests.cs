@@ -101,7 +101,9 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
     [TestCase("CREATE TEMP TABLE a (x int)", "SHP-216")]
     [TestCase("SELECT 1; SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4", "SHP-213")]
     [TestCase("SELECT * FROM a WHERE id = 1 FETCH FIRST 1 ROW WITH NOTHING", "SHP-209")]
-    [TestCase("COPY a FROM STDIN (FORMAT binary)", "SHP-222")]
+    [TestCase("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222")]
+    [TestCase("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222")]
+    [TestCase("COPY a (v) FROM STDIN", "SHP-222")]
     [TestCase("DO $$ BEGIN DELETE FROM a; END $$", "SHP-208")]
     public async Task WhatIsNotProvenRightIsRefused(string sql, string code)
     {

@@ -43,7 +43,8 @@ public sealed class SummaryTests
     [TestCase("COPY t (a, b) FROM STDIN", "from t(a,b) stdio Text '\t' null '\\N'")]
     [TestCase("COPY t TO STDOUT (FORMAT csv, HEADER)", "to t() stdio Csv ',' null '' header")]
     [TestCase("COPY t FROM STDIN CSV HEADER DELIMITER '|' NULL 'x' QUOTE '~'", "from t() stdio Csv '|' null 'x' quote ~~ header")]
-    [TestCase("COPY t FROM STDIN (FORMAT csv, HEADER match, FORCE_NULL (a))", "from t() stdio Csv ',' null '' header match force")]
+    [TestCase("COPY t FROM STDIN (FORMAT csv, HEADER match, FORCE_NULL (a))", "from t() stdio Csv ',' null '' header match")]
+    [TestCase("COPY t FROM STDIN (FORMAT csv, FORCE_NOT_NULL (a))", "from t() stdio Csv ',' null '' force not null")]
     [TestCase("COPY t FROM STDIN (HEADER false, FREEZE, ENCODING 'latin1')", "from t() stdio Text '\t' null '\\N' freeze latin1")]
     [TestCase("COPY t FROM STDIN BINARY", "from t() stdio Binary '\t' null '\\N'")]
     [TestCase("COPY t FROM STDIN WHERE a > 1", "from t() stdio Text '\t' null '\\N' where")]
@@ -61,7 +62,7 @@ public sealed class SummaryTests
         var actual = (copy.IsFrom ? "from " : "to ") + (copy.Relation is { } relation ? shape.Relations[relation].Name : "?") + $"({string.Join(',', copy.Columns)})"
             + (copy.IsStdio ? " stdio" : "") + $" {copy.Format} '{(char)copy.Delimiter}' null '{copy.NullText}'"
             + (copy.Quote != '"' || copy.Escape != '"' ? $" quote {(char)copy.Quote}{(char)copy.Escape}" : "")
-            + (copy.HasHeader ? " header" : "") + (copy.HasHeaderMatch ? " match" : "") + (copy.HasForceOptions ? " force" : "")
+            + (copy.HasHeader ? " header" : "") + (copy.HasHeaderMatch ? " match" : "") + (copy.HasForceNotNull ? " force not null" : "")
             + (copy.Freeze ? " freeze" : "") + (copy.HasWhere ? " where" : "") + (copy.Encoding is { } encoding ? " " + encoding : "")
             + (copy.HasUnknownOptions ? " unknown" : "");
         Assert.That(actual, Is.EqualTo(expected));

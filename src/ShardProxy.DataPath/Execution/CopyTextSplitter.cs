@@ -8,11 +8,8 @@ using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Execution;
 
-/// <summary>
-/// Cuts COPY data in text or csv format into rows and finds each row's node by its key (PostgreSQL documentation, COPY, "File Formats"). Rows
-/// may begin and end anywhere in the messages. Memory is bounded by the longest row.
-/// </summary>
-internal sealed class CopyRowSplitter
+/// <summary>Splits COPY data in text or csv format (PostgreSQL documentation, COPY, "File Formats").</summary>
+internal sealed class CopyTextSplitter : ICopySplitter
 {
     private readonly CopySummary _copy;
     private readonly TableGroup _group;
@@ -23,35 +20,40 @@ internal sealed class CopyRowSplitter
     private readonly bool[] _keyNulls;
     private readonly byte[] _null;
     private readonly ArrayBufferWriter<byte> _partial = new();
+    private readonly bool _endsAtMark;
     private bool _headerPending;
     private bool _inQuotes;
     private bool _escaped;
     private bool _ended;
 
-    public CopyRowSplitter(CopySummary copy, PlacedTable table, TableGroup group, int homeNodeId)
+    /// <param name="copy">The options.</param>
+    /// <param name="table">Where the rows go.</param>
+    /// <param name="group">Its group.</param>
+    /// <param name="homeNodeId">Takes rows that the server will refuse.</param>
+    /// <param name="endsCsvAtMark">The servers take a line <c>\.</c> of csv data for its end: up to PostgreSQL 17.</param>
+    public CopyTextSplitter(CopySummary copy, PlacedTable table, TableGroup group, int homeNodeId, bool endsCsvAtMark)
     {
+        _endsAtMark = copy.Format == CopyFormat.Text || endsCsvAtMark;
         _copy = copy;
         _table = table;
         _group = group;
         _homeNodeId = homeNodeId;
         _null = System.Text.Encoding.UTF8.GetBytes(copy.NullText);
         _headerPending = copy.HasHeader;
-        var written = copy.Columns.IsEmpty ? [.. table.Columns.Where(c => !c.IsGenerated).Select(c => c.Name)] : copy.Columns;
-        _keyFields = [.. table.KeyColumns.Select(k => written.IndexOf(table.Columns[k].Name))];
+        _keyFields = CopyFields.Of(copy, table).KeyFields;
         _keyValues = [.. _keyFields.Select(_ => new ArrayBufferWriter<byte>(64))];
         _keyNulls = new bool[_keyFields.Length];
     }
 
-    /// <summary>Why data was not taken.</summary>
+    private static ReadOnlySpan<byte> EndMark => "\\."u8;
+
+    /// <inheritdoc/>
     public ShardProxyError Refusal { get; private set; } = RoutingErrors.UnprovenKey;
 
-    /// <summary>Bytes of a row that has begun and not ended.</summary>
+    /// <inheritdoc/>
     public int PartialBytes => _partial.WrittenCount;
 
-    /// <summary>
-    /// Takes data in and hands out whole rows, line ends included: node id, or 0 for a row every node must get (the header). False when
-    /// a key cannot be proven.
-    /// </summary>
+    /// <inheritdoc/>
     public bool Add(ReadOnlySpan<byte> data, Action<int, ReadOnlySpan<byte>> row)
     {
         while (!data.IsEmpty && !_ended)
@@ -85,7 +87,7 @@ internal sealed class CopyRowSplitter
         return true;
     }
 
-    /// <summary>The data is over: a last row without a line end is handed out too.</summary>
+    /// <inheritdoc/>
     public bool Finish(Action<int, ReadOnlySpan<byte>> row)
     {
         if (_partial.WrittenCount == 0 || _ended)
@@ -107,9 +109,10 @@ internal sealed class CopyRowSplitter
             content = content[..^1];
         }
 
-        if (HasBareReturn(content))
+        if (HasBareReturn(content) || HasEndMarkInside(content))
         {
-            // Where the first line ends in a carriage return alone, PostgreSQL takes that for the line end and sees several rows here.
+            // Where the first line ends in a carriage return alone, PostgreSQL takes that for the line end and sees several rows here. An end mark
+            // behind other data would end the one node's COPY and not that of the others.
             Refusal = RoutingErrors.CopyFormat;
             return false;
         }
@@ -121,8 +124,14 @@ internal sealed class CopyRowSplitter
             return true;
         }
 
-        if (content.SequenceEqual("\\."u8))
+        if (content.SequenceEqual(EndMark))
         {
+            if (!_endsAtMark)
+            {
+                Refusal = RoutingErrors.CopyFormat;
+                return false;
+            }
+
             _ended = true;
             return true;
         }
@@ -158,6 +167,24 @@ internal sealed class CopyRowSplitter
 
         row(_group.Locate(hash).NodeId, line);
         return true;
+    }
+
+    private bool HasEndMarkInside(ReadOnlySpan<byte> content)
+    {
+        if (_copy.Format != CopyFormat.Text || content.Length <= EndMark.Length || content.IndexOf(EndMark) < 0)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < content.Length - 1; i++)
+        {
+            if (content[i] == (byte)'\\' && content[++i] == (byte)'.')
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private bool HasBareReturn(ReadOnlySpan<byte> content)
