@@ -39,6 +39,36 @@ public sealed record DataPathOptions
     /// <summary>Server connections a (node, database, user).</summary>
     public int PoolSize { get; init; } = 20;
 
+    /// <summary>Server connections of a (node, database, user) that are kept open while the pool is in use.</summary>
+    public int PoolMinimum { get; init; }
+
+    /// <summary>Server connections above <see cref="PoolSize"/>, opened when somebody has waited for <see cref="PoolReserveAfter"/>.</summary>
+    public int PoolReserve { get; init; }
+
+    /// <summary>How long the first in line waits before the reserve is used.</summary>
+    public TimeSpan PoolReserveAfter { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Idle server connections above the minimum are closed after this.</summary>
+    public TimeSpan PoolIdleTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>A server connection that is older, give or take a tenth, is closed when it comes back.</summary>
+    public TimeSpan PoolLifetime { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>A server connection that has been idle for longer is asked whether it is there before a client gets it; zero for never.</summary>
+    public TimeSpan PoolCheckAfterIdle { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Statements that may wait for a server connection of one pool.</summary>
+    public int PoolMaxWaiting { get; init; } = 10_000;
+
+    /// <summary>Pools at once; unused ones make room.</summary>
+    public int MaxPools { get; init; } = 1_000;
+
+    /// <summary>Server connections to one node over all pools; idle ones of other pools make room.</summary>
+    public int NodeMaxConnections { get; init; } = 1_000;
+
+    /// <summary>How long statements wait for a node that cannot be reached before they fail; a node that is starting up is waited for up to <see cref="PoolWait"/>.</summary>
+    public TimeSpan NodeDownWait { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a statement waits for a server connection.</summary>
     public TimeSpan PoolWait { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -11,7 +11,7 @@ namespace ShardProxy.DataPath;
 
 /// <summary>What every session shares. Built once by <see cref="DataPlane"/>.</summary>
 internal sealed record DataPathServices(
-    DataPathOptions Options,
+    LiveOptions Live,
     TimeProvider Time,
     StatementAnalyzer Analyzer,
     RoutingTableHolder Holder,
@@ -25,6 +25,9 @@ internal sealed record DataPathServices(
     ISchemaObserver SchemaObserver,
     string BootId)
 {
+    /// <summary>The options in force now.</summary>
+    public DataPathOptions Options => Live.Current;
+
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
 }

@@ -52,8 +52,9 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         Recorder = new WorkloadRecorder(options.ProxyId, time);
         Counters = new DataPathCounters();
         Analyzer = analyzer;
+        var live = new LiveOptions(options);
         _services = new DataPathServices(
-            options, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(options, connector, time), connector, Recorder,
+            live, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(live, connector, time, Random.Shared), connector, Recorder,
             new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant());
         _explainer = new RouteExplainer(_services);
         _instruments = new DataPathInstruments(this);
@@ -108,7 +109,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             listener.Dispose();
         }
 
-        _services.Pools.Close();
+        _services.Pools.Dispose();
     }
 
     public async ValueTask DisposeAsync()

@@ -4,111 +4,151 @@ using ShardProxy.Model.Views;
 namespace ShardProxy.DataPath.Servers;
 
 /// <summary>
-/// Server connections of one (node, database, user). A lease takes the connection used last (its caches are warm), opens one
-/// while there is room, or waits in line; the line is first come first served and bounded in time.
+/// Server connections of one (node, database, user). A lease takes the connection used last (its caches are warm) or waits in line, first
+/// come first served; connections are opened beside the line and given to whoever is first when they are ready. Leases and returns of a
+/// warm pool allocate nothing.
 /// </summary>
-internal sealed class BackendPool(PoolKey key, Node node, DataPathOptions options, ServerConnector connector, TimeProvider time)
+internal sealed class BackendPool
 {
+    private static readonly TimeSpan ProbeFor = TimeSpan.FromSeconds(10);
+
+    private readonly BackendPools _owner;
+    private readonly PoolContext _context;
     private readonly Lock _lock = new();
-    private readonly Stack<ServerConnection> _idle = new();
-    private readonly LinkedList<Waiter> _line = new();
+    private readonly IdleServers _idle;
+    private readonly WaitLine _line = new();
+    private readonly PoolFigures _figures = new();
     private int _open; // idle + leased + opening
     private int _opening;
-    private long _waitedTotal;
-    private long _timeouts;
-    private double _maxWaitMs;
-    private bool _closed;
+    private bool _usesReserve;
+    private bool _isClosed;
+    private bool _isPaused;
+    private long _lastLease;
+    private long _nextOpen; // after the server had no connection left for this login
+    private long _probeUntil; // somebody was sent away because the node is out of reach: look whether it is back
+    private ServerUnavailableException? _lastRefusal;
 
-    public Node Node { get; } = node;
+    public BackendPool(PoolKey key, Node node, NodeLink link, BackendPools owner, PoolContext context)
+    {
+        Key = key;
+        Node = node;
+        Link = link;
+        _owner = owner;
+        _context = context;
+        _idle = new IdleServers(Forget);
+        _lastLease = context.Clock.Now;
+    }
 
-    public PoolKey Key { get; } = key;
+    public Node Node { get; }
+
+    public PoolKey Key { get; }
+
+    public NodeLink Link { get; }
 
     /// <summary>Leases that gave up waiting.</summary>
-    public long Timeouts => Volatile.Read(ref _timeouts);
+    public long Timeouts => _figures.Timeouts;
+
+    /// <summary>Connections, those being opened included.</summary>
+    public int Open => Volatile.Read(ref _open);
+
+    /// <summary>It is not used any more; whoever still knows it is sent on to its successor.</summary>
+    public bool IsRetired { get; private set; }
+
+    /// <summary>Statements that begin no transaction's continuation are held.</summary>
+    public bool IsPaused => Volatile.Read(ref _isPaused);
+
+    private DataPathOptions Options => _context.Live.Current;
+
+    private int Limit => Options.PoolSize + (_usesReserve ? Options.PoolReserve : 0);
 
     /// <summary>Leases a connection; completes synchronously when one is idle.</summary>
-    /// <exception cref="ServerUnavailableException">Login refused, node unreachable, or the wait's deadline passed.</exception>
-    public ValueTask<ServerConnection> LeaseAsync(CancellationToken cancellationToken)
+    /// <param name="joins">The client's transaction is under way elsewhere: a pause does not hold it.</param>
+    /// <param name="client">Cancelled when the client has left: its wait ends within a sweep.</param>
+    /// <exception cref="ServerUnavailableException">Login refused, node unreachable, line full, or the wait's deadline passed.</exception>
+    /// <exception cref="OperationCanceledException">The client has left.</exception>
+    public ValueTask<ServerConnection> LeaseAsync(bool joins, CancellationToken client)
     {
-        Waiter waiter;
+        ServerConnection? stale = null;
+        PoolWaiter? waiter = null;
+        var openings = 0;
         lock (_lock)
         {
-            while (_idle.TryPop(out var server))
+            _lastLease = _context.Clock.Now;
+            if (_line.Count == 0 && (joins || !_isPaused) && _idle.Take() is { } server)
             {
-                if (server.IsClean)
+                if (Options.PoolCheckAfterIdle is not { Ticks: > 0 } limit || _lastLease - server.IdleSince <= _context.Clock.Ticks(limit))
                 {
                     return new ValueTask<ServerConnection>(server);
                 }
 
-                _open--;
-                Discard(server);
+                stale = server;
             }
-
-            if (_closed)
+            else if (!IsRetired)
             {
-                return ValueTask.FromException<ServerConnection>(new ServerUnavailableException(PoolErrors.Closed(Node.Name)));
-            }
+                if (Refusal() is { } refusal)
+                {
+                    return ValueTask.FromException<ServerConnection>(refusal);
+                }
 
-            if (_open < options.PoolSize)
-            {
-                _open++;
-                _opening++;
-                return OpenAsync(cancellationToken);
+                _figures.Waited++;
+                waiter = _line.Join(_context.Time.GetTimestamp(), joins, client);
+                openings = PrepareOpenings();
             }
-
-            waiter = new Waiter();
-            waiter.Place = _line.AddLast(waiter);
-            _waitedTotal++;
         }
 
-        return WaitAsync(waiter, cancellationToken);
+        if (stale is not null)
+        {
+            return CheckedAsync(stale, joins, client);
+        }
+
+        if (waiter is null)
+        {
+            return _owner.Get(Node, Key.Database, Key.User).LeaseAsync(joins, client);
+        }
+
+        var wait = waiter.Task;
+        StartOpenings(openings);
+        return wait;
     }
 
-    /// <summary>Takes a connection back; one that is not clean is closed (law 5).</summary>
+    /// <summary>Takes a connection back; one that is not clean or too old is closed (law 5).</summary>
     public void Return(ServerConnection server)
     {
-        Waiter? next = null;
-        var keep = server.IsClean;
+        PoolWaiter? next = null;
+        var openings = 0;
+        bool keep;
         lock (_lock)
         {
-            if (_closed)
-            {
-                keep = false;
-            }
-
+            var now = _context.Clock.Now;
+            var yields = YieldsToOthers();
+            keep = server.IsClean && !yields && !_isClosed && !IsRetired && now < server.ExpiresAt && _open <= Options.PoolSize + Options.PoolReserve;
             if (keep)
             {
                 server.HasWritten = false;
+                server.IdleSince = now;
                 next = TakeWaiter();
-                if (next is null)
+                keep = next is not null || !_isPaused;
+                if (next is null && keep)
                 {
                     _idle.Push(server);
                 }
             }
-            else
+
+            if (!keep)
             {
-                _open--;
-                next = TakeWaiter();
-                if (next is not null)
-                {
-                    _open++;
-                    _opening++;
-                }
+                Forget(server);
+                openings = yields ? 0 : PrepareOpenings();
             }
         }
 
-        if (!keep)
+        if (next is not null)
         {
-            Discard(server);
-            if (next is not null)
-            {
-                _ = OpenForAsync(next);
-            }
+            next.Grant(server);
         }
-        else if (next is not null && !next.Result.TrySetResult(server))
+        else if (!keep)
         {
-            // That waiter has just given up: the next one, or the stack.
-            Return(server);
+            StartOpenings(openings);
+            Link.Starved.Take()?.Pump();
         }
     }
 
@@ -120,162 +160,341 @@ internal sealed class BackendPool(PoolKey key, Node node, DataPathOptions option
         }
     }
 
+    /// <summary>Holds what begins anew, or lets it go on. Idle connections are closed by a pause.</summary>
+    public void Pause(bool isPaused)
+    {
+        lock (_lock)
+        {
+            _isPaused = isPaused;
+            if (isPaused)
+            {
+                _idle.GiveUpOldest(_idle.Count);
+            }
+        }
+
+        Pump();
+    }
+
     /// <summary>Closes idle connections and refuses further leases; leased ones are closed as they come back.</summary>
     public void Close()
     {
         lock (_lock)
         {
-            _closed = true;
-            while (_idle.TryPop(out var server))
+            _isClosed = true;
+            _idle.GiveUpOldest(_idle.Count);
+            while (_line.First is { } waiter)
             {
-                _open--;
-                Discard(server);
-            }
-
-            foreach (var waiter in _line)
-            {
-                waiter.Result.TrySetException(new ServerUnavailableException(PoolErrors.Closed(Node.Name)));
-            }
-
-            _line.Clear();
-        }
-    }
-
-    private static void Discard(ServerConnection server)
-    {
-        server.Abort();
-        _ = DisposeAsync(server);
-
-        static async Task DisposeAsync(ServerConnection server)
-        {
-            try
-            {
-                await server.DisposeAsync().ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
-            {
-                // It is being thrown away.
+                _line.Take(waiter);
+                waiter.Refuse(new ServerUnavailableException(PoolErrors.Closed(Node.Name)));
             }
         }
     }
 
-    private async ValueTask<ServerConnection> OpenAsync(CancellationToken cancellationToken)
+    /// <summary>Closes the connection that has been idle longest; false when there is none to spare.</summary>
+    public bool TryEvictIdle()
     {
-        try
+        lock (_lock)
         {
-            var server = await connector.ConnectAsync(Node, Key, cancellationToken).ConfigureAwait(false);
-            lock (_lock)
+            if (_idle.Count == 0)
             {
-                _opening--;
+                return false;
             }
 
+            _idle.GiveUpOldest(1);
+            return true;
+        }
+    }
+
+    /// <summary>Coarse timestamp of the last lease.</summary>
+    public long LastLease => Volatile.Read(ref _lastLease);
+
+    /// <summary>Ends it if nobody has used it since <paramref name="since"/> and nothing of it is left; it is not used again then.</summary>
+    public bool TryRetire(long since, Action<BackendPool> remove)
+    {
+        lock (_lock)
+        {
+            if (_line.Count > 0 || _open > _idle.Count || _lastLease > since)
+            {
+                return false;
+            }
+
+            _idle.GiveUpOldest(_idle.Count);
+            IsRetired = true;
+            remove(this);
+            return true;
+        }
+    }
+
+    /// <summary>What time brings: waits that end, connections that have been idle or have lived too long, the reserve, the minimum, another attempt at a node.</summary>
+    public void Sweep()
+    {
+        lock (_lock)
+        {
+            SweepLine();
+            SweepIdle();
+        }
+
+        Pump();
+    }
+
+    /// <summary>Opens what those in line can have.</summary>
+    public void Pump()
+    {
+        int openings;
+        lock (_lock)
+        {
+            openings = PrepareOpenings();
+        }
+
+        StartOpenings(openings);
+    }
+
+    private ServerUnavailableException? Refusal()
+    {
+        if (_isClosed)
+        {
+            return new ServerUnavailableException(PoolErrors.Closed(Node.Name));
+        }
+
+        if (_line.Count >= Options.PoolMaxWaiting)
+        {
+            _figures.Timeouts++;
+            return new ServerUnavailableException(PoolErrors.LineFull(SnapshotLocked()));
+        }
+
+        if (Link.IsDown && _open == _opening && Link.IsGivenUp && Link.LastFailure is { } failure)
+        {
+            _probeUntil = _lastLease + _context.Clock.Ticks(ProbeFor);
+            return failure.Again();
+        }
+
+        return null;
+    }
+
+    private async ValueTask<ServerConnection> CheckedAsync(ServerConnection server, bool joins, CancellationToken client)
+    {
+        if (await ServerCheck.IsAliveAsync(server, Options.ServerConnectTimeout, _context.Time).ConfigureAwait(false))
+        {
             return server;
         }
-        catch
+
+        Return(server);
+        return await LeaseAsync(joins, client).ConfigureAwait(false);
+    }
+
+    // Others wait for a connection of this node and cannot have one: nobody here needs this one, or they have fewer.
+    private bool YieldsToOthers() =>
+        Link.Starved.Any && Link.Starved.Peek() is { } other && other != this && (_line.Count == 0 || other.Open + 1 < _open);
+
+    // How many connections to open now; each is counted already.
+    private int PrepareOpenings()
+    {
+        var count = 0;
+        if (_isClosed || IsRetired)
         {
-            Waiter? next;
-            lock (_lock)
+            return 0;
+        }
+
+        var now = _context.Clock.Now;
+        var wanted = _isPaused ? (_line.FirstServed(isPaused: true) is null ? 0 : 1) : _line.Count;
+        if (!_isPaused && now - _lastLease < _context.Clock.Ticks(Options.PoolIdleTimeout))
+        {
+            wanted = Math.Max(wanted, Options.PoolMinimum - (_open - _opening));
+        }
+
+        if (_line.Count == 0 && Link.IsDown && now < _probeUntil)
+        {
+            wanted = Math.Max(wanted, 1);
+        }
+
+        while (_opening < wanted && _open < Limit && now >= _nextOpen)
+        {
+            if (!Link.TryReserve())
             {
-                _opening--;
-                _open--;
-                next = TakeWaiter();
-                if (next is not null)
+                if (_line.Count > _opening)
                 {
-                    _open++;
-                    _opening++;
+                    Link.Starved.Add(this);
                 }
+
+                break;
             }
 
-            if (next is not null)
+            if (!Link.TryBeginAttempt())
             {
-                _ = OpenForAsync(next);
+                Link.Release();
+                break;
             }
 
-            throw;
+            _open++;
+            _opening++;
+            count++;
+        }
+
+        return count;
+    }
+
+    private void StartOpenings(int count)
+    {
+        while (count-- > 0)
+        {
+            _ = OpenAsync();
+        }
+
+        if (Link.Starved.Any && _owner.EvictIdle(Link, except: this))
+        {
+            Link.Starved.Take()?.Pump();
         }
     }
 
-    private async Task OpenForAsync(Waiter waiter)
+    private async Task OpenAsync()
     {
+        ServerConnection server;
         try
         {
-            var server = await OpenAsync(CancellationToken.None).ConfigureAwait(false);
-            if (!waiter.Result.TrySetResult(server))
-            {
-                Return(server);
-            }
+            server = await _context.Connector.ConnectAsync(Node, Key, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            waiter.Result.TrySetException(e);
+            NotOpened(e as ServerUnavailableException ?? new ServerUnavailableException(PoolErrors.Unreachable(Node.Name, $"{e.GetType().Name}.")));
+            return;
+        }
+
+        Link.Succeeded();
+        var now = _context.Clock.Now;
+        server.Join(this, now, now + _context.Clock.Ticks(Options.PoolLifetime * (0.9 + (0.2 * _context.Random.NextDouble()))));
+        lock (_lock)
+        {
+            _opening--;
+            _figures.Opened++;
+            _lastRefusal = null;
+        }
+
+        Return(server);
+    }
+
+    private void NotOpened(ServerUnavailableException failure)
+    {
+        PoolWaiter? refused = null;
+        var hasNone = failure.SqlState == "53300";
+        if (NodeLink.IsOutage(failure))
+        {
+            Link.Failed(failure);
+        }
+        else
+        {
+            Link.Succeeded();
+        }
+
+        Link.Release();
+        lock (_lock)
+        {
+            _open--;
+            _opening--;
+            _figures.Errors++;
+            if (hasNone)
+            {
+                _lastRefusal = failure;
+                _nextOpen = _context.Clock.Now + _context.Clock.Ticks(TimeSpan.FromMilliseconds(200 + (200 * _context.Random.NextDouble())));
+            }
+            else if (!NodeLink.IsOutage(failure))
+            {
+                refused = TakeWaiter(isGrant: false);
+            }
+        }
+
+        refused?.Refuse(failure);
+        if (hasNone)
+        {
+            _owner.EvictIdle(Link, except: this);
+        }
+
+        Pump();
+    }
+
+    private void SweepLine()
+    {
+        if (_line.First is null)
+        {
+            _usesReserve = false;
+            return;
+        }
+
+        var now = _context.Time.GetTimestamp();
+        var isLost = Link.IsDown && _open == _opening && Link.IsGivenUp;
+        _usesReserve = Options.PoolReserve > 0 && _context.Time.GetElapsedTime(_line.First.Since, now) >= Options.PoolReserveAfter;
+        for (var waiter = _line.First; waiter is not null;)
+        {
+            var next = waiter.Next;
+            if (waiter.Client.IsCancellationRequested)
+            {
+                Refuse(waiter, new OperationCanceledException(waiter.Client));
+            }
+            else if (isLost && Link.LastFailure is { } failure)
+            {
+                _probeUntil = _context.Clock.Now + _context.Clock.Ticks(ProbeFor);
+                Refuse(waiter, failure.Again());
+            }
+            else if (_context.Time.GetElapsedTime(waiter.Since, now) >= Options.PoolWait)
+            {
+                _figures.Timeouts++;
+                Refuse(waiter, new ServerUnavailableException(PoolErrors.AfterWait(SnapshotLocked(), Options.PoolWait, Link.LastFailure ?? _lastRefusal)));
+            }
+
+            waiter = next;
+        }
+
+        void Refuse(PoolWaiter waiter, Exception error)
+        {
+            _line.Take(waiter);
+            _figures.EndWait(_context.Time.GetElapsedTime(waiter.Since, now));
+            waiter.Refuse(error);
         }
     }
 
-    private async ValueTask<ServerConnection> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    private void SweepIdle()
     {
-        var started = time.GetTimestamp();
-        try
+        var now = _context.Clock.Now;
+        var oldest = now - _context.Clock.Ticks(Options.PoolIdleTimeout);
+        _idle.Sweep(now, oldest, spare: _lastLease < oldest ? int.MaxValue : _open - Options.PoolMinimum, surplus: _open - Limit);
+    }
+
+    // Takes the first who can be served; those whose client has left are passed over.
+    private PoolWaiter? TakeWaiter(bool isGrant = true)
+    {
+        while (_line.FirstServed(_isPaused) is { } first)
         {
-            return await waiter.Result.Task.WaitAsync(options.PoolWait, time, cancellationToken).ConfigureAwait(false);
+            _line.Take(first);
+            _figures.EndWait(_context.Time.GetElapsedTime(first.Since));
+            if (!first.Client.IsCancellationRequested || !isGrant)
+            {
+                return first;
+            }
+
+            first.Refuse(new OperationCanceledException(first.Client));
         }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
-        {
-            PoolSnapshot snapshot;
-            lock (_lock)
-            {
-                if (waiter.Place is { List: not null } place)
-                {
-                    _line.Remove(place);
-                }
 
-                snapshot = SnapshotLocked();
-            }
+        return null;
+    }
 
-            if (!waiter.Result.TrySetCanceled(CancellationToken.None))
-            {
-                // A connection was handed over in the same moment.
-                if (waiter.Result.Task.IsCompletedSuccessfully)
-                {
-                    Return(waiter.Result.Task.Result);
-                }
-            }
-
-            if (e is TimeoutException)
-            {
-                Interlocked.Increment(ref _timeouts);
-            }
-
-            throw e is TimeoutException ? new ServerUnavailableException(PoolErrors.WaitTimeout(snapshot, options.PoolWait)) : e;
-        }
-        finally
-        {
-            var waitedMs = time.GetElapsedTime(started).TotalMilliseconds;
-            lock (_lock)
-            {
-                _maxWaitMs = Math.Max(_maxWaitMs, waitedMs);
-            }
-        }
+    private void Forget(ServerConnection server)
+    {
+        _open--;
+        _figures.Closed++;
+        Link.Release();
+        server.Discard();
     }
 
     private PoolSnapshot SnapshotLocked() => new(
-        Node.Name, Key.Database, Key.User, _idle.Count, _open - _idle.Count - _opening, _opening, _line.Count, options.PoolSize, _waitedTotal, _maxWaitMs);
-
-    private Waiter? TakeWaiter()
+        Node.Name, Key.Database, Key.User, _idle.Count, _open - _idle.Count - _opening, _opening, _line.Count, Options.PoolSize, _figures.Waited, _figures.MaxWaitMs)
     {
-        if (_line.First is not { } first)
-        {
-            return null;
-        }
-
-        _line.RemoveFirst();
-        first.Value.Place = null;
-        return first.Value;
-    }
-
-    private sealed class Waiter
-    {
-        public TaskCompletionSource<ServerConnection> Result { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public LinkedListNode<Waiter>? Place { get; set; }
-    }
+        Minimum = Options.PoolMinimum,
+        Reserve = Options.PoolReserve,
+        ReserveInUse = Math.Max(0, _open - Options.PoolSize),
+        LongestWaitMs = _line.First is { } first ? _context.Time.GetElapsedTime(first.Since).TotalMilliseconds : 0,
+        Opened = _figures.Opened,
+        Closed = _figures.Closed,
+        Errors = _figures.Errors,
+        Timeouts = _figures.Timeouts,
+        IsPaused = _isPaused,
+    };
 }

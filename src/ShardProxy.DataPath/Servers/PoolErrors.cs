@@ -7,14 +7,37 @@ namespace ShardProxy.DataPath.Servers;
 /// <summary>Errors of server connections and pools (SHP-3xx).</summary>
 internal static class PoolErrors
 {
+    /// <summary>What somebody is told who has waited in vain: that all are in use, or why none could be opened.</summary>
+    public static ShardProxyError AfterWait(PoolSnapshot pool, TimeSpan waited, ServerUnavailableException? failure) =>
+        pool.Leased + pool.Idle > 0 || failure is null ? WaitTimeout(pool, waited) : failure.Error ?? NotReady(pool.Node, failure.ServerMessage, failure.SqlState);
+
     public static ShardProxyError WaitTimeout(PoolSnapshot pool, TimeSpan waited) => new(
         "53300",
         "SHP-301",
         $"no server connection to node \"{pool.Node}\" became free in time",
         "Raise pool.size or max_connections of the node, shorten transactions, or connect fewer clients.",
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"Waited {waited.TotalMilliseconds:0} ms; pool of {pool.Maximum}: {pool.Leased} leased, {pool.Idle} idle, {pool.Opening} opening, {pool.Waiting} waiting; thread pool: {ThreadPool.ThreadCount} threads, {ThreadPool.PendingWorkItemCount} queued."));
+        string.Create(CultureInfo.InvariantCulture, $"Waited {waited.TotalMilliseconds:0} ms; {Figures(pool)}"));
+
+    public static ShardProxyError LineFull(PoolSnapshot pool) => new(
+        "53300",
+        "SHP-140",
+        $"too many statements wait for a server connection to node \"{pool.Node}\"",
+        "Raise pool.size or pool.max_waiting, shorten transactions, or connect fewer clients.",
+        Figures(pool));
+
+    public static ShardProxyError NotReady(string node, string reason, string sqlState) => new(
+        sqlState is "53300" ? "53300" : "57P03",
+        "SHP-141",
+        $"node \"{node}\" did not accept connections in time",
+        "Look at the server's log; if it has too few connections, raise its max_connections or lower pool.max_node_connections.",
+        $"The server says: {reason}.");
+
+    public static ShardProxyError TooManyPools(int maximum) => new(
+        "53300",
+        "SHP-142",
+        "too many databases and users are in use at once",
+        "Raise pool.max_pools, or use fewer databases and users through this proxy.",
+        string.Create(CultureInfo.InvariantCulture, $"All of the {maximum} pools are in use."));
 
     public static ShardProxyError Closed(string node) => new(
         "57P03", "SHP-302", $"the proxy is shutting down its connections to node \"{node}\"", "Connect again in a moment.");
@@ -44,4 +67,8 @@ internal static class PoolErrors
         "SHP-306",
         $"the connection to node \"{node}\" was lost and the outcome of the transaction is unknown",
         "Look at the data before repeating the write: it may have been applied.");
+
+    private static string Figures(PoolSnapshot pool) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"pool of {pool.Maximum} and a reserve of {pool.Reserve}: {pool.Leased} in use, {pool.Idle} idle, {pool.Opening} opening, {pool.Waiting} waiting, the longest for {pool.LongestWaitMs:0} ms; thread pool: {ThreadPool.ThreadCount} threads, {ThreadPool.PendingWorkItemCount} queued.");
 }

@@ -40,6 +40,15 @@ internal sealed class ServerConnection : IAsyncDisposable
     /// <summary>Timestamp of the <see cref="TimeProvider"/> at which it was opened.</summary>
     public long OpenedAt { get; }
 
+    /// <summary>The pool it belongs to; set once, when it has been opened for one.</summary>
+    public BackendPool Pool { get; private set; } = null!;
+
+    /// <summary>Coarse timestamp of its last return.</summary>
+    public long IdleSince { get; set; }
+
+    /// <summary>Coarse timestamp from which on it is closed when it comes back.</summary>
+    public long ExpiresAt { get; private set; } = long.MaxValue;
+
     public PipeReader Input => _transport.Input;
 
     public PipeWriter Output => _transport.Output;
@@ -93,6 +102,37 @@ internal sealed class ServerConnection : IAsyncDisposable
 
     /// <summary>True when it may go back to the pool (law 5).</summary>
     public bool IsClean => !IsBroken && !WasCancelled && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.Closed.IsCancellationRequested;
+
+    /// <summary>Makes it a pool's.</summary>
+    public void Join(BackendPool pool, long now, long expiresAt)
+    {
+        Pool = pool;
+        IdleSince = now;
+        ExpiresAt = expiresAt;
+    }
+
+    /// <summary>
+    /// True when an idle server has said something or ended: a server at rest has nothing to say but its end, so that what it was not yet
+    /// asked can go to another one.
+    /// </summary>
+    public bool HasSpoken()
+    {
+        try
+        {
+            if (!Input.TryRead(out var result))
+            {
+                return false;
+            }
+
+            var hasSpoken = result.IsCompleted || !result.Buffer.IsEmpty;
+            Input.AdvanceTo(result.Buffer.Start);
+            return hasSpoken;
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>
     /// After an error in the extended protocol the server skips to the Sync: drops the replies that will not come, and forgets what their
@@ -155,6 +195,25 @@ internal sealed class ServerConnection : IAsyncDisposable
         if (Interlocked.Exchange(ref _aborted, 1) == 0)
         {
             _transport.Abort();
+        }
+    }
+
+    /// <summary>Throws it away: cut now, disposed in the background. Thread-safe.</summary>
+    public void Discard()
+    {
+        Abort();
+        _ = DisposeQuietlyAsync(this);
+
+        static async Task DisposeQuietlyAsync(ServerConnection server)
+        {
+            try
+            {
+                await server.DisposeAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+            {
+                // It is being thrown away.
+            }
         }
     }
 

@@ -16,7 +16,9 @@ internal sealed class Session
 {
     private readonly Lock _busyLock = new();
     private readonly List<ServerConnection> _held = [];
+    private BackendPool? _pool;
     private long _stateSince;
+    private long _waitingSince;
 
     public Session(DataPathServices services, ITransportConnection connection, ClientIdentity identity, int processId, int secret)
     {
@@ -97,6 +99,17 @@ internal sealed class Session
 
     /// <summary>Active, idle or held, for SHOW SESSIONS.</summary>
     public string State { get; private set; } = "idle";
+
+    /// <summary>The pool of a node for this session. The last one is remembered: most sessions use one.</summary>
+    public BackendPool PoolOf(Node node) =>
+        _pool is { IsRetired: false } pool && pool.Key.NodeId == node.Id ? pool : _pool = Services.Pools.Get(node, Identity.Database, Identity.User);
+
+    /// <summary>Timestamp since which it waits for a server connection; 0 when it does not.</summary>
+    public long WaitingSince => Volatile.Read(ref _waitingSince);
+
+    public void BeginWait() => Volatile.Write(ref _waitingSince, Services.Time.GetTimestamp());
+
+    public void EndWait() => Volatile.Write(ref _waitingSince, 0);
 
     /// <summary>Servers held now, as a copy: for cancel requests and views from other threads.</summary>
     public ServerConnection[] HeldServers()

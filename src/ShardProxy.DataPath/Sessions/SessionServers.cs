@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
@@ -21,7 +22,7 @@ internal static class SessionServers
                 : PrepareAsync(session, held);
         }
 
-        var lease = session.Services.Pools.Get(node, session.Identity.Database, session.Identity.User).LeaseAsync(session.Connection.Closed);
+        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed);
         if (lease.IsCompletedSuccessfully)
         {
             var server = lease.Result;
@@ -33,11 +34,24 @@ internal static class SessionServers
 
         return Wait(session, lease);
 
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         static async ValueTask<ServerConnection> Wait(Session session, ValueTask<ServerConnection> lease)
         {
-            var server = await lease.ConfigureAwait(false);
+            session.BeginWait();
+            ServerConnection server;
+            try
+            {
+                server = await lease.ConfigureAwait(false);
+            }
+            finally
+            {
+                session.EndWait();
+            }
+
             session.Hold(server);
-            return await PrepareAsync(session, server).ConfigureAwait(false);
+            return session.Transaction.State == BlockState.Idle && session.Settings.SameAs(server.Settings)
+                ? server
+                : await PrepareAsync(session, server).ConfigureAwait(false);
         }
     }
 
@@ -50,6 +64,7 @@ internal static class SessionServers
         var lease = GetAsync(session, node);
         return lease.IsCompletedSuccessfully ? new ValueTask<ServerConnection?>(lease.Result) : Wait(session, lease, table);
 
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         static async ValueTask<ServerConnection?> Wait(Session session, ValueTask<ServerConnection> lease, RoutingTable table)
         {
             session.Activity.WithdrawStatement();
@@ -97,7 +112,7 @@ internal static class SessionServers
             session.Unpin();
         }
 
-        session.Services.Pools.Get(server.Node, server.Key.Database, server.Key.User).Return(server);
+        server.Pool.Return(server);
     }
 
     /// <summary>The session is over: pinned servers are closed, for their state is nobody else's; the rest goes back if clean.</summary>
@@ -139,7 +154,7 @@ internal static class SessionServers
                 }
             }
 
-            server = await session.Services.Pools.Get(server.Node, session.Identity.Database, session.Identity.User).LeaseAsync(session.Connection.Closed).ConfigureAwait(false);
+            server = await session.PoolOf(server.Node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed).ConfigureAwait(false);
             session.Hold(server);
         }
     }

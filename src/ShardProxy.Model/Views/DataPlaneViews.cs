@@ -10,7 +10,32 @@ public sealed record SessionSnapshot(
 /// <summary>One server pool, for SHOW POOLS.</summary>
 public sealed record PoolSnapshot(
     string Node, string Database, string User, int Idle, int Leased, int Opening, int Waiting, int Maximum, long WaitedTotal,
-    double MaxWaitMs);
+    double MaxWaitMs)
+{
+    /// <summary>Connections kept open while the pool is in use.</summary>
+    public int Minimum { get; init; }
+
+    /// <summary>Connections above the maximum for those who have waited long.</summary>
+    public int Reserve { get; init; }
+
+    /// <summary>Connections above the maximum now.</summary>
+    public int ReserveInUse { get; init; }
+
+    /// <summary>How long the first in line has waited so far.</summary>
+    public double LongestWaitMs { get; init; }
+
+    public long Opened { get; init; }
+
+    public long Closed { get; init; }
+
+    /// <summary>Connections that could not be opened.</summary>
+    public long Errors { get; init; }
+
+    /// <summary>Leases that gave up waiting.</summary>
+    public long Timeouts { get; init; }
+
+    public bool IsPaused { get; init; }
+}
 
 /// <summary>One statement shape, for SHOW STATEMENTS. The text is normalised: literals are parameters.</summary>
 public sealed record StatementSnapshot(

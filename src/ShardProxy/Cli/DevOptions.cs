@@ -34,7 +34,11 @@ internal sealed record DevOptions
             .. servers.Select((server, i) => new NodeOptions(
                 server.Name, new ServerAddress(server.Host, server.Port, User, Password, Database), Capacity: 0, IsHome: i == 0)),
         ];
-        var defaults = new PoolOptions(Size: 20, MaxWait: TimeSpan.FromSeconds(30), ConnectTimeout: TimeSpan.FromSeconds(10));
+        var defaults = new PoolOptions(Size: 20, MaxWait: TimeSpan.FromSeconds(30), ConnectTimeout: TimeSpan.FromSeconds(10))
+        {
+            // The servers have 300; moves and the control plane need some.
+            MaxNodeConnections = 250,
+        };
         return new ProxyOptions
         {
             Listen = new IPEndPoint(IPAddress.Loopback, Port),

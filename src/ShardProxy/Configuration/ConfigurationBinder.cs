@@ -24,7 +24,7 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             ProxyId = ProxyId(),
             Nodes = nodes,
             Users = Users(),
-            Pool = new PoolOptions(_read.Integer("pool.size"), _read.Milliseconds("pool.max_wait_ms"), _read.Milliseconds("pool.connect_timeout_ms")),
+            Pool = Pool(),
             Limits = new LimitOptions(
                 _read.Integer("limits.max_clients"),
                 _read.Milliseconds("limits.login_timeout_ms"),
@@ -48,6 +48,34 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
         }
 
         return options;
+    }
+
+    private PoolOptions Pool()
+    {
+        var pool = new PoolOptions(_read.Integer("pool.size"), _read.Milliseconds("pool.max_wait_ms"), _read.Milliseconds("pool.connect_timeout_ms"))
+        {
+            Minimum = _read.Integer("pool.min_size"),
+            Reserve = _read.Integer("pool.reserve"),
+            ReserveAfter = _read.Milliseconds("pool.reserve_after_ms"),
+            MaxWaiting = _read.Integer("pool.max_waiting"),
+            MaxPools = _read.Integer("pool.max_pools"),
+            MaxNodeConnections = _read.Integer("pool.max_node_connections"),
+            IdleTimeout = _read.Milliseconds("pool.idle_timeout_ms"),
+            MaxLifetime = _read.Milliseconds("pool.max_lifetime_ms"),
+            CheckAfterIdle = _read.Milliseconds("pool.check_after_idle_ms"),
+            NodeDownWait = _read.Milliseconds("pool.node_down_wait_ms"),
+        };
+        if (pool.Minimum > pool.Size)
+        {
+            _read.Report("pool.min_size", $"more than pool.size ({pool.Size}); lower it or raise pool.size");
+        }
+
+        if (pool.Size > pool.MaxNodeConnections)
+        {
+            warnings.Add($"pool.size is more than pool.max_node_connections ({pool.MaxNodeConnections}): a pool never gets so many");
+        }
+
+        return pool;
     }
 
     private IPEndPoint EndPoint(string section)

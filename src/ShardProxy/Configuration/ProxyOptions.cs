@@ -43,7 +43,30 @@ internal sealed record ServerAddress(string Host, int Port, string User, Secret?
 /// <summary>A role that clients log in as.</summary>
 internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin);
 
-internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectTimeout);
+/// <summary>Server connections: how many, how long, and how long is waited for one.</summary>
+internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectTimeout)
+{
+    public int Minimum { get; init; }
+
+    public int Reserve { get; init; }
+
+    public TimeSpan ReserveAfter { get; init; } = TimeSpan.FromSeconds(5);
+
+    public int MaxWaiting { get; init; } = 10_000;
+
+    public int MaxPools { get; init; } = 1_000;
+
+    public int MaxNodeConnections { get; init; } = 1_000;
+
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    public TimeSpan MaxLifetime { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>Zero for never.</summary>
+    public TimeSpan CheckAfterIdle { get; init; } = TimeSpan.FromSeconds(30);
+
+    public TimeSpan NodeDownWait { get; init; } = TimeSpan.FromSeconds(5);
+}
 
 internal sealed record LimitOptions(
     int MaxClients, TimeSpan LoginTimeout, TimeSpan HoldTimeout, int MaxMessageBytes, int MaxPreparedStatements, int MaxStatementShapes);

@@ -30,7 +30,7 @@ internal sealed class ConsoleTests
     [TestCase("FORECASTS", "range|step|at|forecast|lower|upper|model", null)]
     [TestCase("PLANS", "id|made_at|mode|state|steps|summary|reason", null)]
     [TestCase("SESSIONS", "id|database|user|client|application|state|nodes|pinned|pin_reason|connected_at|state_since|statements", null)]
-    [TestCase("POOLS", "node|database|user|idle|leased|opening|waiting|maximum|waited_total|max_wait_ms", null)]
+    [TestCase("POOLS", "node|database|user|idle|leased|opening|waiting|maximum|waited_total|max_wait_ms|minimum|reserve|reserve_in_use|longest_wait_ms|opened|closed|errors|timeouts|paused", null)]
     [TestCase("STATEMENTS", "fingerprint|statement|route|calls|errors|rows|total_ms|mean_ms|max_ms", null)]
     [TestCase("CONFIG", "key|value|source", null)]
     [TestCase("VERSION", "version|proxy_id|runtime|started_at|epoch", 1)]

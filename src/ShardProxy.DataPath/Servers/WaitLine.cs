@@ -1,0 +1,106 @@
+namespace ShardProxy.DataPath.Servers;
+
+/// <summary>
+/// Clients that wait for a server of one pool, first come first served. Guarded by the pool's lock, but for <see cref="Recycle"/>.
+/// Places are kept for the next who waits: a full pool is its usual state and must not allocate.
+/// </summary>
+internal sealed class WaitLine
+{
+    private readonly Lock _spareLock = new();
+    private PoolWaiter? _spare;
+    private PoolWaiter? _last;
+
+    public PoolWaiter? First { get; private set; }
+
+    public int Count { get; private set; }
+
+    /// <summary>Joins the end.</summary>
+    public PoolWaiter Join(long now, bool joins, CancellationToken client)
+    {
+        var waiter = TakeSpare() ?? new PoolWaiter(this);
+        waiter.Since = now;
+        waiter.Client = client;
+        waiter.Joins = joins;
+        waiter.Previous = _last;
+        if (_last is null)
+        {
+            First = waiter;
+        }
+        else
+        {
+            _last.Next = waiter;
+        }
+
+        _last = waiter;
+        Count++;
+        return waiter;
+    }
+
+    /// <summary>Takes one out, wherever it stands; it is the caller's to grant or refuse.</summary>
+    public void Take(PoolWaiter waiter)
+    {
+        if (waiter.Previous is { } previous)
+        {
+            previous.Next = waiter.Next;
+        }
+        else
+        {
+            First = waiter.Next;
+        }
+
+        if (waiter.Next is { } next)
+        {
+            next.Previous = waiter.Previous;
+        }
+        else
+        {
+            _last = waiter.Previous;
+        }
+
+        waiter.Next = waiter.Previous = null;
+        Count--;
+    }
+
+    /// <summary>The first who may be served: all, or while the pool is paused those whose transaction is under way.</summary>
+    public PoolWaiter? FirstServed(bool isPaused)
+    {
+        if (!isPaused)
+        {
+            return First;
+        }
+
+        var waiter = First;
+        while (waiter is { Joins: false })
+        {
+            waiter = waiter.Next;
+        }
+
+        return waiter;
+    }
+
+    /// <summary>A place whose wait is over; from any thread.</summary>
+    public void Recycle(PoolWaiter waiter)
+    {
+        waiter.Client = default;
+        lock (_spareLock)
+        {
+            waiter.Next = _spare;
+            _spare = waiter;
+        }
+    }
+
+    private PoolWaiter? TakeSpare()
+    {
+        lock (_spareLock)
+        {
+            var waiter = _spare;
+            if (waiter is not null)
+            {
+                _spare = waiter.Next;
+                waiter.Next = null;
+            }
+
+            return waiter;
+        }
+    }
+}
