@@ -27,6 +27,13 @@ internal static class FanOutExecutor
             return;
         }
 
+        if (shape.Kind == StatementKind.Lock && session.Transaction.State == BlockState.Idle)
+        {
+            // Outside a block the lock would be gone at once: PostgreSQL refuses, and the home node has the words.
+            await RunOnHomeAsync(session, plan, table, sql).ConfigureAwait(false);
+            return;
+        }
+
         await InBlockAsync(session, plan, async () =>
         {
             if (plan.Kind == RouteKind.ReplicatedWrite)
@@ -182,24 +189,22 @@ internal static class FanOutExecutor
         }
     }
 
+    // What the home node refuses goes no further; what it does not is done by all.
+    private static async ValueTask RunOnHomeAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql)
+    {
+        if (await HomeAsync(session, table, sql, describesRows: false).ConfigureAwait(false) is { } tag
+            && await OthersAsync(session, plan, table, sql, tag).ConfigureAwait(false))
+        {
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag);
+        }
+    }
+
     private static async ValueTask RunOutsideAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql)
     {
         if (session.Transaction.State != BlockState.Idle)
         {
-            // PostgreSQL's own refusal, or ANALYZE inside the block: the home node says which; its part is enough to fail on.
-            var inside = await SessionServers.GetAsync(session, table.HomeNode).ConfigureAwait(false);
-            if (await RunOnAsync(session, inside, sql).ConfigureAwait(false) is { } refused)
-            {
-                if (refused.IsOk)
-                {
-                    MessageWriter.CString(session.Output, BackendTag.CommandComplete, refused.Tag);
-                }
-                else
-                {
-                    session.Fail(refused.ErrorPayload!);
-                }
-            }
-
+            // PostgreSQL's own refusal, or ANALYZE, which may stand in a block: the home node says which.
+            await RunOnHomeAsync(session, plan, table, sql).ConfigureAwait(false);
             return;
         }
 

@@ -263,6 +263,32 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
     }
 
     [Test]
+    public async Task LocksAndAnalyzeMeanEveryNodeOrAreRefused()
+    {
+        using var client = await Proxy.LoginAsync();
+        foreach (var table in new[] { "a", "ref" })
+        {
+            Assert.That((await client.QueryAsync($"LOCK TABLE {table}")).SqlState, Is.EqualTo("25P01"), "as one PostgreSQL");
+            Assert.That((await client.ExecuteAsync($"LOCK TABLE {table}")).SqlState, Is.EqualTo("25P01"));
+            Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+            Expect(await client.QueryAsync($"LOCK TABLE {table} IN SHARE MODE"), "LOCK TABLE");
+            var locks = await OnEachNodeAsync($"SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = 'ShareLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+            Assert.That(locks.SelectMany(l => l), Is.All.EqualTo("1"), table);
+            Expect(await client.QueryAsync("COMMIT"), "COMMIT");
+
+            Expect(await client.QueryAsync($"INSERT INTO {table} VALUES (1, 'x')"), "INSERT 0 1");
+            Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+            Expect(await client.QueryAsync($"ANALYZE {table}"), "ANALYZE");
+            Expect(await client.QueryAsync("COMMIT"), "COMMIT");
+            var analyzed = await OnEachNodeAsync($"SELECT reltuples >= 0 FROM pg_class WHERE oid = '{table}'::regclass");
+            Assert.That(analyzed.SelectMany(a => a), Is.All.EqualTo("t"), table);
+            Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+            Assert.That((await client.QueryAsync($"VACUUM {table}")).SqlState, Is.EqualTo("25001"));
+            Expect(await client.QueryAsync("COMMIT"), "ROLLBACK");
+        }
+    }
+
+    [Test]
     public async Task CopyPutsEveryRowOnItsNode()
     {
         using var client = await Proxy.LoginAsync();
