@@ -27,9 +27,14 @@ internal static class StatementDispatch
         while (true)
         {
             table = session.Services.Holder.Current;
-            var plan = session.IsSharded
+            var plan = session.IsSharded && !(TransparentCommands.Handles(shape) && session.IsTransparent)
                 ? RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath)
                 : RoutePlanner.Simple(table, RouteKind.Home, !shape.IsReadOnly);
+            if (ReferenceEquals(shape, StatementShape.Unread) && !session.IsTransparent)
+            {
+                plan = RoutePlanner.Refuse(table, RoutingErrors.Unparsable);
+            }
+
             session.Touches.Clear();
             var nodeId = 0;
             long? hash = null;

@@ -70,17 +70,21 @@ internal static class VariableExecutor
                 session.Settings = session.Settings.With(variable.Name, variable.ValueText);
                 break;
             case VariableVerb.Set:
-                // A value that cannot be written again cannot be carried to another server, nor taken back from this one.
-                session.Pin(servers[0], "SET");
+                // A value that cannot be written again, such as an interval for a time zone: the server knows what it means.
+                session.AreSettingsInDoubt = true;
                 return;
             case VariableVerb.SetDefault or VariableVerb.Reset:
                 session.Settings = session.StartupSettings[variable.Name] is { } startup
                     ? session.Settings.With(variable.Name, startup)
                     : session.Settings.Without(variable.Name);
-                break;
+                ResetOn(servers, s => s.Without(variable.Name));
+                Doubt(session, variable.Name);
+                return;
             case VariableVerb.ResetAll:
-                session.Settings = session.StartupSettings;
-                break;
+                session.Settings = session.Settings.AfterResetAll(session.StartupSettings);
+                ResetOn(servers, s => s.AfterResetAll(SessionSettings.Empty));
+                session.AreSettingsInDoubt = true;
+                return;
             case VariableVerb.SetLocal or VariableVerb.SetTransaction or VariableVerb.SetTransactionSnapshot:
                 if (session.Transaction.State != BlockState.Idle)
                 {
@@ -89,13 +93,33 @@ internal static class VariableExecutor
 
                 return;
             case VariableVerb.SetSessionCharacteristics:
-                session.Pin(servers[0], "SET SESSION CHARACTERISTICS");
+                session.AreSettingsInDoubt = true;
                 return;
         }
 
+        Doubt(session, variable.Name);
         foreach (var server in servers)
         {
             server.Settings = session.Settings;
+        }
+    }
+
+    // A server goes back to its own default: the client's start-up parameter has to be brought to it again.
+    private static void ResetOn(IReadOnlyList<ServerConnection> servers, Func<SessionSettings, SessionSettings> reset)
+    {
+        foreach (var server in servers)
+        {
+            server.Settings = reset(server.Settings);
+        }
+    }
+
+    // What was written is not always what is set: DateStyle keeps the half that was not named, a rolled-back SET is undone, and so on.
+    private static void Doubt(Session session, string name)
+    {
+        session.AreSettingsInDoubt = true;
+        if (name.Contains('.', StringComparison.Ordinal))
+        {
+            (session.CustomSettings ??= new HashSet<string>(StringComparer.Ordinal)).Add(name);
         }
     }
 
@@ -112,6 +136,7 @@ internal static class VariableExecutor
         {
             if (!before.TryGetValue(name, out var old) || !string.Equals(old, value, StringComparison.Ordinal))
             {
+                session.ParameterReported(name, value);
                 MessageWriter.ParameterStatus(session.Output, name, value);
             }
         }

@@ -130,6 +130,7 @@ internal sealed class ClientSession(Session session)
                     "session_authorization" => session.Identity.User,
                     _ => value,
                 };
+                session.ParameterReported(name, shown);
                 MessageWriter.ParameterStatus(session.Output, name, shown);
             }
         }

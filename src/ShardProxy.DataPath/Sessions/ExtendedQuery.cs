@@ -136,20 +136,21 @@ internal sealed class ExtendedQuery(Session session)
 
         var literals = new LiteralList();
         var scan = session.Services.Analyzer.Scan(sql, 0, literals);
-        if (scan.Outcome == ScanOutcome.Refused)
+        var isUnread = (scan.Outcome == ScanOutcome.Refused && session.IsTransparent) || TransparentCommands.IsMisread(session, sql);
+        if (scan.Outcome == ScanOutcome.Refused && !isUnread)
         {
             await _pipeline.FailAsync(() => session.Fail(scan.Error!)).ConfigureAwait(false);
             return;
         }
 
-        var shape = scan.Shape;
+        var shape = isUnread ? StatementShape.Unread : scan.Shape;
         if (shape is null)
         {
             // An empty text and one with several statements are the server's to answer.
             shape = await session.Services.Analyzer.AnalyzeAsync(sql.AsMemory(scan.Start, Math.Max(0, scan.End - scan.Start)), session.Connection.Closed).ConfigureAwait(false);
         }
 
-        if (session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        if (session.Transaction.State == BlockState.Failed && !session.IsTransparent && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
         {
             await _pipeline.FailAsync(FailedBlock).ConfigureAwait(false);
             return;
@@ -170,12 +171,8 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (_pipeline.PendingParse is not null && _pipeline.PendingParse != statement)
-        {
-            await _pipeline.SettleParseAsync().ConfigureAwait(false);
-        }
-
-        if (session.Transaction.State == BlockState.Failed && !statement.IsTransaction)
+        await _pipeline.SettleParseAsync(except: statement).ConfigureAwait(false);
+        if (session.Transaction.State == BlockState.Failed && !session.IsTransparent && !statement.IsTransaction)
         {
             await _pipeline.FailAsync(FailedBlock).ConfigureAwait(false);
             return;
@@ -194,7 +191,7 @@ internal sealed class ExtendedQuery(Session session)
         portal.Server = null;
         portal.Dispatch = default;
         portal.Started = session.Services.Time.GetTimestamp();
-        if (statement.IsLocal)
+        if (statement.IsLocalIn(session))
         {
             await _pipeline.DrainAsync().ConfigureAwait(false);
             if (!_pipeline.SkipToSync && !_pipeline.SkipsToSync)
@@ -289,7 +286,8 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (statement.IsLocal)
+        await _pipeline.SettleParseAsync(except: statement).ConfigureAwait(false);
+        if (statement.IsLocalIn(session))
         {
             await _pipeline.DrainAsync().ConfigureAwait(false);
             if (_pipeline.SkipsToSync)
@@ -344,6 +342,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
+        await _pipeline.SettleParseAsync().ConfigureAwait(false);
         if (portal.Server is { } server)
         {
             // A portal of an earlier pipeline may be on another server than the last request.
@@ -368,11 +367,11 @@ internal sealed class ExtendedQuery(Session session)
         }
 
         var errors = session.Errors;
-        if (portal.Statement.Shape.Transaction is { } transaction)
+        if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
         {
             await _pipeline.TransactionCommandAsync(transaction).ConfigureAwait(false);
         }
-        else if (portal.Statement.IsLocal)
+        else if (portal.Statement.IsLocalIn(session))
         {
             await _pipeline.SyncServerAsync().ConfigureAwait(false);
             await SessionCommands.RunAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false);
@@ -486,12 +485,12 @@ internal sealed class ExtendedQuery(Session session)
             _names.ClearPortals();
         }
 
-        SessionServers.Release(session);
         if (!forwarded)
         {
             MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
         }
 
+        await SessionServers.SettleAsync(session).ConfigureAwait(false);
         await Relay.FlushClientAsync().ConfigureAwait(false);
     }
 

@@ -13,7 +13,7 @@ internal static class PinRules
     private static readonly HashSet<string> PinningFunctions = new(StringComparer.Ordinal)
     {
         "pg_advisory_lock", "pg_advisory_lock_shared", "pg_try_advisory_lock", "pg_try_advisory_lock_shared", SetConfig, "setseed", "currval", "lastval",
-        "lo_open", "pg_logical_emit_message",
+        "lo_open", "pg_logical_emit_message", "pg_backend_pid", "pg_stat_force_next_flush",
     };
 
     /// <summary>The reason to pin, or null.</summary>

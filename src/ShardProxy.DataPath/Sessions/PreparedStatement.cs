@@ -41,8 +41,12 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
     /// <summary>BEGIN, COMMIT and the like, carried out by the proxy.</summary>
     public bool IsTransaction => Shape.Transaction is not null;
 
-    /// <summary>Carried out by the proxy, not by one server: transaction control, SET, RESET, DISCARD ALL, DEALLOCATE.</summary>
-    public bool IsLocal => IsTransaction || Execution.SessionCommands.Handles(Shape);
+    /// <summary>
+    /// Carried out by the proxy, not by one server: transaction control, SET, RESET, DISCARD ALL, DEALLOCATE; the first three are the home node's own
+    /// while no table is placed.
+    /// </summary>
+    public bool IsLocalIn(Session session) =>
+        (IsTransaction || Execution.SessionCommands.Handles(Shape)) && !(Execution.TransparentCommands.Handles(Shape) && session.IsTransparent);
 }
 
 /// <summary>A bound statement.</summary>

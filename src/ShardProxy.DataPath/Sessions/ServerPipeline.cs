@@ -38,7 +38,7 @@ internal sealed class ServerPipeline(Session session)
     public void Add(Portal portal, ServerConnection server)
     {
         HasExecuted = true;
-        _executed.Add(new Executed(portal.Statement.Shape, portal.Dispatch, server, portal.Started));
+        _executed.Add(new Executed(portal.Statement, portal.Dispatch, server, portal.Started));
     }
 
     /// <summary>The server was lost with everything under way on it.</summary>
@@ -73,11 +73,11 @@ internal sealed class ServerPipeline(Session session)
     /// <summary>Accounts for everything executed since the last Sync, and follows the server's transaction status.</summary>
     public void EndStatements()
     {
-        foreach (var (shape, dispatch, server, _) in _executed)
+        foreach (var (statement, dispatch, server, _) in _executed)
         {
             if (!server.IsBroken && server.Owed.Count == 0)
             {
-                SimpleQuery.AfterAnswer(session, shape, server, dispatch.Plan);
+                SimpleQuery.AfterAnswer(session, statement.Shape, statement.Text, server, dispatch.Plan);
             }
         }
 
@@ -91,9 +91,9 @@ internal sealed class ServerPipeline(Session session)
 
     private void AccountExecuted()
     {
-        foreach (var (shape, dispatch, server, started) in _executed)
+        foreach (var (statement, dispatch, server, started) in _executed)
         {
-            StatementAccounting.Account(session, shape, dispatch, server.Node, started, started);
+            StatementAccounting.Account(session, statement.Shape, dispatch, server.Node, started, started);
         }
 
         _executed.Clear();
@@ -210,14 +210,12 @@ internal sealed class ServerPipeline(Session session)
     }
 
     /// <summary>A Parse nobody has bound yet is checked by a server now.</summary>
-    public async ValueTask SettleParseAsync()
-    {
-        if (PendingParse is not { } statement)
-        {
-            return;
-        }
+    public ValueTask SettleParseAsync(PreparedStatement? except = null) =>
+        PendingParse is { } pending && pending != except ? SettleAsync(pending) : ValueTask.CompletedTask;
 
-        if (statement.IsLocal)
+    private async ValueTask SettleAsync(PreparedStatement statement)
+    {
+        if (statement.IsLocalIn(session))
         {
             await DrainAsync().ConfigureAwait(false);
             if (!SkipsToSync)
@@ -364,5 +362,5 @@ internal sealed class ServerPipeline(Session session)
         Server = null;
     }
 
-    private readonly record struct Executed(StatementShape Shape, Dispatch Dispatch, ServerConnection Server, long Started);
+    private readonly record struct Executed(PreparedStatement Statement, Dispatch Dispatch, ServerConnection Server, long Started);
 }

@@ -28,7 +28,7 @@ internal sealed class Session
         ProcessId = processId;
         Secret = secret;
         Input = new MessageReader(connection.Input, services.Options.MaxMessageBytes);
-        Relay = new ReplyRelay(connection.Output);
+        Relay = new ReplyRelay(connection.Output) { ParameterChanged = ParameterReported };
         Activity = services.Board.Add();
         ConnectedAt = services.Time.GetUtcNow();
         _stateSince = services.Time.GetTimestamp();
@@ -77,6 +77,32 @@ internal sealed class Session
 
     /// <summary>The session is on the sharded database; on any other, everything goes to the home node.</summary>
     public bool IsSharded { get; }
+
+    /// <summary>
+    /// No table is placed, or none of this database can be: the home node is the whole database. It answers everything itself then, transaction
+    /// control and SET included; the proxy only follows what became of them. A block that began otherwise, or has gone to another node, ends as it began.
+    /// </summary>
+    public bool IsTransparent =>
+        (!IsSharded || Services.Holder.Current.Tables.IsEmpty)
+        && (Transaction.State == BlockState.Idle || Transaction.IsWholeOn(HomeNode.Id));
+
+    /// <summary>Something may have changed settings in a way only the server knows: they are read from it before it is given back.</summary>
+    public bool AreSettingsInDoubt { get; set; }
+
+    /// <summary><c>standard_conforming_strings</c> is off, as the client was told last.</summary>
+    public bool HasBackslashEscapes { get; private set; }
+
+    /// <summary>The client is told of a run-time parameter.</summary>
+    public void ParameterReported(string name, string value)
+    {
+        if (name == "standard_conforming_strings")
+        {
+            HasBackslashEscapes = value == "off";
+        }
+    }
+
+    /// <summary>Customised options (<c>prefix.name</c>) this session has set: the server lists only those of loaded modules.</summary>
+    public HashSet<string>? CustomSettings { get; set; }
 
     /// <summary>Unqualified names mean schema public.</summary>
     public bool HasDefaultSearchPath => !IsSearchPathUnknown && (Settings["search_path"] is not { } path || IsDefault(path));

@@ -73,6 +73,27 @@ internal static class SessionServers
         }
     }
 
+    /// <summary>
+    /// Gives back what an idle session need not keep, after its settings are known again. Call with nothing owed; the client has its reply.
+    /// </summary>
+    public static ValueTask SettleAsync(Session session)
+    {
+        if (!session.AreSettingsInDoubt || session.Transaction.State != BlockState.Idle)
+        {
+            Release(session);
+            return ValueTask.CompletedTask;
+        }
+
+        return Learn(session);
+
+        static async ValueTask Learn(Session session)
+        {
+            await session.Relay.FlushClientAsync().ConfigureAwait(false);
+            await SettingsReader.LearnAsync(session).ConfigureAwait(false);
+            Release(session);
+        }
+    }
+
     /// <summary>Gives back what an idle session need not keep. Call with nothing owed.</summary>
     public static void Release(Session session)
     {
@@ -184,7 +205,7 @@ internal static class SessionServers
             }
         }
 
-        if (!session.Settings.SameAs(server.Settings))
+        if (!session.Settings.SameAs(server.Settings) && transaction.State != BlockState.Failed)
         {
             await ApplySettingsAsync(session, server, session.Settings).ConfigureAwait(false);
         }
@@ -197,6 +218,13 @@ internal static class SessionServers
         if (settings.SameAs(server.Settings))
         {
             return;
+        }
+
+        if (settings.LeavesTracesOf(server.Settings) && !server.IsPinned && session.Transaction.Find(server.Node.Id) is null)
+        {
+            // Another client's name would be left on it.
+            server.MarkBroken();
+            throw new EndOfStreamException("the server has another client's options");
         }
 
         var result = await SideDialog.RunAsync(server, settings.TransitionFrom(server.Settings)).ConfigureAwait(false);

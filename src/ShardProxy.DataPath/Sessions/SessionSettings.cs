@@ -12,6 +12,9 @@ internal sealed class SessionSettings
 {
     public static readonly SessionSettings Empty = new(ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal));
 
+    // Who the session acts as, in the order in which it is given up.
+    private static readonly ImmutableArray<string> Identity = ["role", "session_authorization"];
+
     private readonly ImmutableSortedDictionary<string, string> _values;
 
     private SessionSettings(ImmutableSortedDictionary<string, string> values) => _values = values;
@@ -31,11 +34,64 @@ internal sealed class SessionSettings
     public bool SameAs(SessionSettings other) =>
         ReferenceEquals(this, other) || (_values.Count == other._values.Count && _values.SequenceEqual(other._values));
 
-    /// <summary>The SQL that brings a server from <paramref name="present"/> to this map.</summary>
+    /// <summary>The map after RESET ALL, which goes back to <paramref name="startup"/> but leaves role and session authorization.</summary>
+    public SessionSettings AfterResetAll(SessionSettings startup)
+    {
+        var next = startup;
+        foreach (var name in Identity)
+        {
+            next = this[name] is { } value ? next.With(name, value) : next;
+        }
+
+        return next;
+    }
+
+    /// <summary>The map with what only the other one has.</summary>
+    public SessionSettings WithMissing(SessionSettings other)
+    {
+        var next = this;
+        foreach (var (name, value) in other._values)
+        {
+            next = next._values.ContainsKey(name) ? next : next.With(name, value);
+        }
+
+        return next;
+    }
+
+    /// <summary>
+    /// The present map has a customised option this one lacks. It cannot be taken from a server again: RESET leaves an empty one.
+    /// </summary>
+    public bool LeavesTracesOf(SessionSettings present)
+    {
+        foreach (var (name, _) in present._values)
+        {
+            if (name.Contains('.', StringComparison.Ordinal) && !_values.ContainsKey(name))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// The SQL that brings a server from <paramref name="present"/> to this map. As the login role first, for only that may set everything; the
+    /// client's own role last.
+    /// </summary>
     public string TransitionFrom(SessionSettings present)
     {
         var sql = new StringBuilder();
-        foreach (var (name, _) in present._values)
+        var from = present;
+        foreach (var name in Identity)
+        {
+            if (from[name] is not null)
+            {
+                sql.Append("RESET ").Append(Target(name)).Append(';');
+                from = from.Without(name);
+            }
+        }
+
+        foreach (var (name, _) in from._values)
         {
             if (!_values.ContainsKey(name))
             {
@@ -45,13 +101,23 @@ internal sealed class SessionSettings
 
         foreach (var (name, value) in _values)
         {
-            if (!string.Equals(present[name], value, StringComparison.Ordinal))
+            if (!Identity.Contains(name) && !string.Equals(from[name], value, StringComparison.Ordinal))
             {
-                sql.Append("SET ").Append(Target(name)).Append(" TO ").Append(value).Append(';');
+                Set(name, value);
+            }
+        }
+
+        for (var i = Identity.Length - 1; i >= 0; i--)
+        {
+            if (this[Identity[i]] is { } value)
+            {
+                Set(Identity[i], value);
             }
         }
 
         return sql.ToString();
+
+        void Set(string name, string value) => sql.Append("SET ").Append(Target(name)).Append(" TO ").Append(value).Append(';');
     }
 
     // SESSION AUTHORIZATION and ROLE are settable by their parameter names too; custom parameters have a dot.

@@ -80,6 +80,10 @@ internal sealed class SessionTransaction
     /// <summary>A transaction that had no block has ended.</summary>
     public void EndImplicit() => Number++;
 
+    /// <summary>The client's block is open on this node and on no other, and stands there as it stands here.</summary>
+    public bool IsWholeOn(int nodeId) =>
+        !IsImplicit && _participants.Count == 1 && _participants[0].Node.Id == nodeId && (State == BlockState.InBlock || _participants[0].Status == (byte)'E');
+
     public ServerConnection? Find(int nodeId)
     {
         foreach (var server in _participants)

@@ -37,8 +37,14 @@ internal sealed class SimpleQuery(Session session)
                 case ScanOutcome.Empty:
                     MessageWriter.Empty(session.Output, BackendTag.EmptyQueryResponse);
                     break;
+                case ScanOutcome.Refused when session.IsTransparent:
+                    readyWasSent = await RunOneAsync(StatementShape.Unread, payload, text, 0).ConfigureAwait(false);
+                    break;
                 case ScanOutcome.Refused:
                     session.Fail(scan.Error!);
+                    break;
+                case var _ when TransparentCommands.IsMisread(session, text.Span):
+                    readyWasSent = await RunOneAsync(StatementShape.Unread, payload, text, 0).ConfigureAwait(false);
                     break;
                 default:
                     shape ??= await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
@@ -57,12 +63,12 @@ internal sealed class SimpleQuery(Session session)
             session.Fail(e.Error);
         }
 
-        SessionServers.Release(session);
         if (!readyWasSent)
         {
             MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
         }
 
+        await SessionServers.SettleAsync(session).ConfigureAwait(false);
         await session.Relay.FlushClientAsync().ConfigureAwait(false);
     }
 
@@ -91,13 +97,18 @@ internal sealed class SimpleQuery(Session session)
     /// <summary>Runs one statement; true when ReadyForQuery has been forwarded already.</summary>
     private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start)
     {
-        if (session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        var isTransparent = session.IsTransparent;
+        if (!isTransparent && session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
         {
             session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
             return false;
         }
 
-        if (shape.Transaction is { } transaction)
+        if (isTransparent && TransparentCommands.Handles(shape))
+        {
+            // The home node's to answer, as any other statement of its.
+        }
+        else if (shape.Transaction is { } transaction)
         {
             var touched = session.Transaction.State != BlockState.Idle;
             await TransactionExecutor.RunAsync(session, transaction).ConfigureAwait(false);
@@ -108,8 +119,7 @@ internal sealed class SimpleQuery(Session session)
 
             return false;
         }
-
-        if (SessionCommands.Handles(shape))
+        else if (SessionCommands.Handles(shape))
         {
             await SessionCommands.RunAsync(session, shape, text[start..]).ConfigureAwait(false);
             return false;
@@ -136,7 +146,7 @@ internal sealed class SimpleQuery(Session session)
                             return false;
                         }
 
-                        var outcome = await RunOnNodeAsync(shape, dispatch, payload, started).ConfigureAwait(false);
+                        var outcome = await RunOnNodeAsync(shape, dispatch, payload, text[start..], started).ConfigureAwait(false);
                         if (outcome != SingleOutcome.Fenced)
                         {
                             return outcome == SingleOutcome.Answered && session.Relay.ForwardsReady;
@@ -164,7 +174,7 @@ internal sealed class SimpleQuery(Session session)
         }
     }
 
-    private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, long started)
+    private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, long started)
     {
         var isFetch = shape.Kind is StatementKind.Fetch or StatementKind.Close;
         var server = isFetch && session.Pinned is not null
@@ -179,6 +189,8 @@ internal sealed class SimpleQuery(Session session)
 
         var relay = session.Relay;
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
+        var restores = TransparentCommands.Restores(session, shape);
+        relay.ForwardsReady = !restores;
         var mayWrite = MayWrite(shape);
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
@@ -192,24 +204,37 @@ internal sealed class SimpleQuery(Session session)
         StatementAccounting.Account(session, shape, dispatch, server.Node, started, sent);
         if (outcome == SingleOutcome.Answered)
         {
-            AfterAnswer(session, shape, server, dispatch.Plan);
-            if (dispatch.Plan.ChangesSchema && relay.Error is null)
+            var changedSchema = AfterAnswer(session, shape, text, server, dispatch.Plan);
+            if ((changedSchema || dispatch.Plan.ChangesSchema) && relay.Error is null)
             {
                 await SchemaChangedAsync(session).ConfigureAwait(false);
+            }
+
+            if (restores && relay.Error is null)
+            {
+                var before = new Dictionary<string, string>(server.Parameters, StringComparer.Ordinal);
+                server = await SessionServers.GetAsync(session, server.Node).ConfigureAwait(false);
+                VariableExecutor.ReportChanges(session, before, server.Parameters);
             }
         }
 
         return outcome;
     }
 
-    /// <summary>Brings the session's truth up to date with what a server just answered.</summary>
-    public static void AfterAnswer(Session session, StatementShape shape, ServerConnection server, RoutePlan plan)
+    /// <summary>
+    /// Brings the session's truth up to date with what a server just answered; <paramref name="text"/> is the statement's. True when the block that
+    /// ended with it had changed what routing depends on.
+    /// </summary>
+    public static bool AfterAnswer(Session session, StatementShape shape, ReadOnlyMemory<byte> text, ServerConnection server, RoutePlan plan)
     {
+        TransparentCommands.Follow(session, shape, text, server);
+        var changedSchema = false;
         var transaction = session.Transaction;
         switch ((char)server.Status)
         {
             case 'I' when transaction.State != BlockState.Idle && !transaction.IsImplicit:
                 // The text ended the block itself.
+                changedSchema = transaction.ChangesSchema;
                 transaction.Leave(server);
                 transaction.End();
                 break;
@@ -243,11 +268,19 @@ internal sealed class SimpleQuery(Session session)
             server.Statements.Clear();
         }
 
-        if (PinRules.Reason(shape) is { } reason)
+        if (shape.Kind is StatementKind.Other or StatementKind.Unparsable)
+        {
+            // A DO block or a procedure may have set anything.
+            session.AreSettingsInDoubt = true;
+        }
+
+        if (PinRules.Reason(shape) is { } reason && !(shape.Kind == StatementKind.Unparsable && session.Relay.Error is { SqlState: "42601" }))
         {
             session.IsSearchPathUnknown |= reason == PinRules.SetConfig;
             session.Pin(server, reason);
         }
+
+        return changedSchema;
     }
 
     /// <summary>Tells the control plane about DDL that is committed already; inside a block the commit does it.</summary>

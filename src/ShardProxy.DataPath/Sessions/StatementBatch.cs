@@ -48,6 +48,11 @@ internal sealed class StatementBatch(Session session)
         {
             var literals = new LiteralList();
             var scan = session.Services.Analyzer.Scan(text.Span, from, literals);
+            if (scan.Outcome == ScanOutcome.Refused && session.IsTransparent)
+            {
+                return await SendAsync([new Part(StatementShape.Unread, literals, 0, text.Length)], text, payload).ConfigureAwait(false);
+            }
+
             if (scan.Outcome == ScanOutcome.Refused)
             {
                 session.Fail(scan.Error!);
@@ -68,7 +73,8 @@ internal sealed class StatementBatch(Session session)
             from = scan.Next;
         }
 
-        if (session.Transaction.State == BlockState.Failed && statements[0].Shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        var isTransparent = session.IsTransparent;
+        if (!isTransparent && session.Transaction.State == BlockState.Failed && statements[0].Shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
         {
             session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
             return false;
@@ -76,6 +82,11 @@ internal sealed class StatementBatch(Session session)
 
         try
         {
+            if (isTransparent)
+            {
+                return await SendAsync(statements, text, payload).ConfigureAwait(false);
+            }
+
             if (session.Transaction.State != BlockState.Idle || IsBegin(statements[0].Shape))
             {
                 await RunPartsAsync(statements, text).ConfigureAwait(false);
@@ -174,7 +185,7 @@ internal sealed class StatementBatch(Session session)
         var changesSchema = false;
 
         // Read now: COPY data takes the place of the text.
-        var variables = statements.ConvertAll(s => s.Shape.Variable is { } v && VariableExecutor.Handles(v) ? Encoding.UTF8.GetString(text.Span[s.Start..s.End]) : null);
+        var texts = statements.ConvertAll(s => s.Shape.Variable is { } v && VariableExecutor.Handles(v) ? text[s.Start..s.End].ToArray() : []);
         foreach (var (shape, literals, _, end) in statements)
         {
             if (shape.Transaction is not null || SessionCommands.Handles(shape))
@@ -213,17 +224,11 @@ internal sealed class StatementBatch(Session session)
         var plan = (last?.Plan ?? RoutePlanner.Simple(table, RouteKind.Home, mayWrite)) with { ChangesSchema = changesSchema };
         for (var i = 0; i < statements.Count; i++)
         {
-            var shape = statements[i].Shape;
-            if (variables[i] is { } variableText && session.Relay.Error is null)
-            {
-                VariableExecutor.Remember(session, shape.Variable!, variableText, [server]);
-            }
-
-            SimpleQuery.AfterAnswer(session, shape, server, plan);
+            changesSchema |= SimpleQuery.AfterAnswer(session, statements[i].Shape, texts[i], server, plan);
         }
 
         StatementAccounting.Account(session, statements[0].Shape, last ?? new Dispatch(plan, table, node.Id, null, null), node, started, sent);
-        if (plan.ChangesSchema && session.Relay.Error is null)
+        if (changesSchema && session.Relay.Error is null)
         {
             await SimpleQuery.SchemaChangedAsync(session).ConfigureAwait(false);
         }

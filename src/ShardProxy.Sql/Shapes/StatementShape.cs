@@ -14,6 +14,12 @@ public sealed class StatementShape
     {
     }
 
+    /// <summary>
+    /// Stands for a text that was not read at all: one the lexer refuses, or would misread in the client's settings. Only for a server that answers
+    /// everything itself.
+    /// </summary>
+    public static StatementShape Unread { get; } = new() { Fingerprint = 0, Text = "", Kind = StatementKind.Unparsable, LiteralCount = 0, ParameterCount = 0 };
+
     /// <summary>Stable 64-bit hash of <see cref="Text"/>.</summary>
     public required long Fingerprint { get; init; }
 

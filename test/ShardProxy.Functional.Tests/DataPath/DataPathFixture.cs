@@ -61,8 +61,8 @@ internal abstract class DataPathFixture
         ProxyUnderTest.StartAsync(Cluster, Database, Tables, o => o with { PoolSize = poolSize ?? PoolSize, PoolWait = TimeSpan.FromSeconds(10), HoldTimeout = TimeSpan.FromSeconds(15) });
 
     /// <summary>A client of one node itself, past the proxy.</summary>
-    protected Task<ScriptedClient> DirectLoginAsync(int node) =>
-        ScriptedClient.LoginAsync(Cluster.Nodes[node].Port, TestCluster.User, Database, TestCluster.Password);
+    protected Task<ScriptedClient> DirectLoginAsync(int node, params (string Name, string Value)[] parameters) =>
+        ScriptedClient.LoginAsync(Cluster.Nodes[node].Port, TestCluster.User, Database, TestCluster.Password, default, parameters);
 
     /// <summary>Runs SQL on one node, past the proxy, and returns the last result's rows, columns joined by a bar.</summary>
     protected async Task<string[]> DirectAsync(int node, string sql)

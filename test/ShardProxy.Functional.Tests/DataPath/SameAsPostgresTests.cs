@@ -170,7 +170,7 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
             ? string.Concat(message[..2], string.Concat(message[2..].Split('\n').Where(f => f.Length > 0 && "SVCM".Contains(f[0], StringComparison.Ordinal)).Select(f => f + "\n")), "\n]")
             : message;
 
-    private static async Task<List<string[]>> PlayAsync(ScriptedClient client, byte[][][] steps)
+    internal static async Task<List<string[]>> PlayAsync(ScriptedClient client, byte[][][] steps)
     {
         using (client)
         {
@@ -185,7 +185,7 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
     }
 
     /// <summary>Messages as text; errors with all their fields, one a line; rows as they came.</summary>
-    private static async Task<string[]> StepAsync(ScriptedClient client, byte[][] step)
+    internal static async Task<string[]> StepAsync(ScriptedClient client, byte[][] step)
     {
         if (step.Length > 0)
         {
