@@ -1,14 +1,31 @@
 using System.Net;
+using ShardProxy.Wire.Tls;
 
 namespace ShardProxy.DataPath;
 
 /// <summary>How clients prove who they are.</summary>
 public enum ClientAuthentication
 {
+    /// <summary>SCRAM-SHA-256, with channel binding where the connection is encrypted and the client can.</summary>
     ScramSha256,
 
     /// <summary>No proof asked: only for loopback tests and private sockets.</summary>
     Trust,
+
+    /// <summary>SCRAM-SHA-256-PLUS and nothing less: an encrypted connection, bound to it.</summary>
+    ScramSha256Plus,
+
+    /// <summary>MD5 with a salt, for clients that know nothing better.</summary>
+    Md5,
+
+    /// <summary>The password in clear.</summary>
+    Password,
+
+    /// <summary>A client certificate, and nothing else.</summary>
+    Certificate,
+
+    /// <summary>Nobody.</summary>
+    Reject,
 }
 
 /// <summary>A user the proxy knows: clients log in as it, and the proxy logs in to the servers as it.</summary>
@@ -17,6 +34,9 @@ public enum ClientAuthentication
 /// <param name="IsAdmin">May use the console.</param>
 public sealed record UserCredential(string Name, string? Password, bool IsAdmin)
 {
+    /// <summary>May look at the console, not change anything there.</summary>
+    public bool IsMonitor { get; init; }
+
     public override string ToString() => $"{nameof(UserCredential)} {{ Name = {Name}, IsAdmin = {IsAdmin} }}";
 }
 
@@ -34,7 +54,32 @@ public sealed record DataPathOptions
 
     public required IReadOnlyList<UserCredential> Users { get; init; }
 
+    /// <summary>For everybody, when there are no <see cref="Rules"/>.</summary>
     public ClientAuthentication Authentication { get; init; } = ClientAuthentication.ScramSha256;
+
+    /// <summary>The first that matches decides; without a match nobody gets in. Empty: <see cref="Authentication"/> for everybody.</summary>
+    public IReadOnlyList<AuthenticationRule> Rules { get; init; } = [];
+
+    /// <summary>Cleartext passwords are taken on connections in clear too.</summary>
+    public bool AllowsCleartextPasswords { get; init; }
+
+    /// <summary>A file of further users, or null.</summary>
+    public string? UserFile { get; init; }
+
+    /// <summary>How roles are looked up on the home node; null when they are not.</summary>
+    public UserLookupOptions? UserLookup { get; init; }
+
+    /// <summary>Where the made-up salts of unknown users come from: the same for every start and proxy, or null for a random one.</summary>
+    public byte[]? MockSecret { get; init; }
+
+    /// <summary>The certificate for clients; null when connections are not encrypted.</summary>
+    public TlsCertificates? Certificates { get; init; }
+
+    /// <summary>Connections in clear are refused.</summary>
+    public bool DemandsTls { get; init; }
+
+    /// <summary>Connections that have not logged in yet, at once.</summary>
+    public int MaxUnauthenticated { get; init; } = 5_000;
 
     /// <summary>Server connections a (node, database, user).</summary>
     public int PoolSize { get; init; } = 20;

@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Login;
 using ShardProxy.DataPath.Recording;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
@@ -12,7 +13,6 @@ using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Views;
 using ShardProxy.Sql;
-using ShardProxy.Wire.Auth;
 using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.DataPath;
@@ -30,6 +30,8 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private readonly DataPathServices _services;
     private readonly RouteExplainer _explainer;
     private readonly DataPathInstruments _instruments;
+    private readonly UserDirectory _users;
+    private readonly AuthQuery? _authQuery;
     private ClientListener? _listener;
     private Task _accepting = Task.CompletedTask;
 
@@ -48,7 +50,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         _transport = transport;
         _logger = loggers.CreateLogger<DataPlane>();
         var holder = new RoutingTableHolder(initial);
-        var connector = new ServerConnector(options, transport, addresses, time);
+        var credentials = new ServerCredentials();
+        var connector = new ServerConnector(options, credentials, transport, addresses, time);
+        _authQuery = options.UserLookup is null ? null : new AuthQuery(options, connector, holder, time);
+        _users = new UserDirectory(options, credentials, _authQuery, time, _logger);
         Recorder = new WorkloadRecorder(options.ProxyId, time);
         Counters = new DataPathCounters();
         Analyzer = analyzer;
@@ -81,12 +86,8 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     {
         var listener = await _transport.ListenAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
         EndPoint = listener.LocalEndPoint;
-        var secrets = _options.Users.ToDictionary(
-            u => u.Name,
-            u => new LoginSecret(u.Password is null ? null : ScramVerifier.FromPassword(u.Password), u.IsAdmin),
-            StringComparer.Ordinal);
-        var handshake = new ClientHandshake(_options, secrets, new ScramMock(RandomNumberGenerator.GetBytes(32)));
-        _listener = new ClientListener(_services, handshake, _registry, listener, _logger);
+        _listener = new ClientListener(
+            _services, new ClientGreeting(_options.Certificates), new ClientAuthenticator(_options, _users, _logger), _registry, listener, _logger);
         _accepting = _listener.RunAsync();
     }
 
@@ -116,7 +117,14 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     {
         await StopAsync().ConfigureAwait(false);
         _instruments.Dispose();
+        _authQuery?.Dispose();
     }
+
+    /// <summary>
+    /// Reads certificates and the user file again; what is open goes on as it is. Returns what could not be read and stays as it was, one
+    /// sentence each; that is logged too.
+    /// </summary>
+    public ImmutableArray<string> ReloadLogins() => [.. new[] { _options.Certificates?.Reload(), _users.Reload() }.OfType<string>()];
 
     internal IEnumerable<(string Node, long Timeouts)> PoolTimeouts() => _services.Pools.Timeouts();
 

@@ -56,6 +56,13 @@ internal static class PoolErrors
         "Check the user's password in the proxy's configuration and the node's pg_hba.conf.",
         reason);
 
+    public static ShardProxyError NoCredential(string node, string user, string reason) => new(
+        "28000",
+        "SHP-129",
+        $"the proxy has no password or key to log in to node \"{node}\" as user \"{user}\"",
+        "Let the role have the same verifier (pg_authid.rolpassword) on every node, or give the proxy its password.",
+        reason);
+
     public static ShardProxyError Lost(string node) => new(
         "08006",
         "SHP-305",

@@ -2,11 +2,12 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
-using ShardProxy.Model.Errors;
+using ShardProxy.DataPath.Login;
 using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Auth;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
+using ShardProxy.Wire.Tls;
 using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.DataPath.Servers;
@@ -15,17 +16,20 @@ namespace ShardProxy.DataPath.Servers;
 /// Opens and logs in server connections (PostgreSQL documentation, "Message Flow": Start-up), as trust, SCRAM-SHA-256 or md5, and
 /// sends cancel requests.
 /// </summary>
-internal sealed class ServerConnector(DataPathOptions options, ITransport transport, INodeAddress addresses, TimeProvider time)
+internal sealed class ServerConnector(DataPathOptions options, ServerCredentials credentials, ITransport transport, INodeAddress addresses, TimeProvider time)
 {
     private const int MaxLoginPayloadBytes = 1 << 20;
     private const int ProtocolVersion = 3 << 16;
 
-    private readonly Dictionary<string, UserCredential> _users = options.Users.ToDictionary(u => u.Name, StringComparer.Ordinal);
     private readonly ScramKeyCache _scramKeys = new();
 
     /// <summary>Opens a connection that has answered its first ReadyForQuery.</summary>
     /// <exception cref="ServerUnavailableException">With the server's own error where it gave one.</exception>
-    public async ValueTask<ServerConnection> ConnectAsync(Node node, PoolKey key, CancellationToken cancellationToken)
+    public ValueTask<ServerConnection> ConnectAsync(Node node, PoolKey key, CancellationToken cancellationToken) =>
+        ConnectAsync(node, key, credentials.Of(key.User), cancellationToken);
+
+    /// <summary>The same with a credential of the caller's.</summary>
+    public async ValueTask<ServerConnection> ConnectAsync(Node node, PoolKey key, ServerCredential credential, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), deadline, options.ServerConnectTimeout, Timeout.InfiniteTimeSpan);
@@ -33,7 +37,7 @@ internal sealed class ServerConnector(DataPathOptions options, ITransport transp
         try
         {
             connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
-            return await LoginAsync(connection, node, key, deadline.Token).ConfigureAwait(false);
+            return await LoginAsync(connection, node, key, credential, deadline.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not ServerUnavailableException)
         {
@@ -103,7 +107,7 @@ internal sealed class ServerConnector(DataPathOptions options, ITransport transp
         }
     }
 
-    private async ValueTask<ServerConnection> LoginAsync(ITransportConnection connection, Node node, PoolKey key, CancellationToken cancellationToken)
+    private async ValueTask<ServerConnection> LoginAsync(ITransportConnection connection, Node node, PoolKey key, ServerCredential credential, CancellationToken cancellationToken)
     {
         WriteStartup(connection, key);
         await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
@@ -116,7 +120,7 @@ internal sealed class ServerConnector(DataPathOptions options, ITransport transp
             switch (tag)
             {
                 case BackendTag.Authentication:
-                    scram = Answer(connection, node, key, payload, scram);
+                    scram = Answer(connection, node, key, credential, payload, scram);
                     await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
                     break;
                 case BackendTag.ParameterStatus:
@@ -141,7 +145,7 @@ internal sealed class ServerConnector(DataPathOptions options, ITransport transp
         }
     }
 
-    private ScramClient? Answer(ITransportConnection connection, Node node, PoolKey key, byte[] payload, ScramClient? scram)
+    private ScramClient? Answer(ITransportConnection connection, Node node, PoolKey key, ServerCredential credential, byte[] payload, ScramClient? scram)
     {
         var kind = BinaryPrimitives.ReadInt32BigEndian(payload);
         var data = payload.AsSpan(4);
@@ -156,34 +160,43 @@ internal sealed class ServerConnector(DataPathOptions options, ITransport transp
             return scram;
         }
 
-        var password = _users.GetValueOrDefault(key.User)?.Password
-            ?? throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, $"The server asks for a password and none is configured for user \"{key.User}\"."));
+        var tls = connection as TlsConnection;
         switch (kind)
         {
-            case 5:
-                MessageWriter.CString(connection.Output, FrontendTag.Password, Md5Password.Respond(key.User, password, data));
+            case 3 when tls is not null && credential.Password is { } password:
+                MessageWriter.CString(connection.Output, FrontendTag.Password, password);
                 return null;
-            case 10 when Mechanisms(data).Contains(ScramServer.Mechanism):
-                scram = new ScramClient(password, _scramKeys);
+            case 5 when credential.Password is not null || credential.Md5Hash is not null:
+                var hash = credential.Password is null ? credential.Md5Hash! : Md5Password.Hash(key.User, credential.Password);
+                MessageWriter.CString(connection.Output, FrontendTag.Password, Md5Password.RespondHash(hash, data));
+                return null;
+            case 10 when Mechanisms(data) is var offered && offered.Contains(ScramServer.Mechanism) && (credential.Password is not null || credential.Keys.Count > 0):
+                var isPlus = tls?.EndPointBinding is not null && offered.Contains(ScramServer.PlusMechanism);
+                var mechanism = isPlus ? ScramServer.PlusMechanism : ScramServer.Mechanism;
+                scram = new ScramClient(credential.Password, credential.Keys, _scramKeys, tls?.EndPointBinding, isPlus);
                 var first = scram.ClientFirst();
-                MessageWriter.Header(connection.Output, FrontendTag.Password, ScramServer.Mechanism.Length + 1 + 4 + first.Length);
-                MessageWriter.Text(connection.Output, ScramServer.Mechanism);
+                MessageWriter.Header(connection.Output, FrontendTag.Password, mechanism.Length + 1 + 4 + first.Length);
+                MessageWriter.Text(connection.Output, mechanism);
                 MessageWriter.Int32(connection.Output, first.Length);
                 System.Buffers.BuffersExtensions.Write(connection.Output, first);
                 return scram;
             case 11 when scram is not null:
-                MessageWriter.Raw(connection.Output, FrontendTag.Password, Checked(node, scram.ReceiveServerFirst(data)));
+                MessageWriter.Raw(connection.Output, FrontendTag.Password, Checked(node, key, scram.ReceiveServerFirst(data)));
                 return scram;
             case 12 when scram is not null:
-                Checked(node, scram.ReceiveServerFinal(data));
+                Checked(node, key, scram.ReceiveServerFinal(data));
                 return scram;
+            case 3 or 5 or 10 when credential.IsEmpty || kind != 3:
+                throw new ServerUnavailableException(PoolErrors.NoCredential(node.Name, key.User, "The server asks for a password and nothing fitting is known."));
             default:
                 throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, "The server asks for an authentication method the proxy does not speak; use scram-sha-256, md5 or trust."));
         }
     }
 
-    private static byte[] Checked(Node node, ScramStep step) =>
-        step.IsOk ? step.Reply : throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, step.Detail ?? "The SCRAM exchange failed."));
+    private static byte[] Checked(Node node, PoolKey key, ScramStep step) =>
+        step.IsOk ? step.Reply
+        : step.Failure == ScramFailure.NoFittingKeys ? throw new ServerUnavailableException(PoolErrors.NoCredential(node.Name, key.User, step.Detail!))
+        : throw new ServerUnavailableException(PoolErrors.LoginFailed(node.Name, step.Detail ?? "The SCRAM exchange failed."));
 
     private static string[] Mechanisms(ReadOnlySpan<byte> list) => Encoding.ASCII.GetString(list).Split('\0', StringSplitOptions.RemoveEmptyEntries);
 

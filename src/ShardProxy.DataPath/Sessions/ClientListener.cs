@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using ShardProxy.DataPath.Login;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
@@ -9,12 +10,13 @@ namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>Accepts clients, logs them in, and runs a session for each. One client's fault ends that client only.</summary>
 internal sealed partial class ClientListener(
-    DataPathServices services, ClientHandshake handshake, SessionRegistry registry, ITransportListener listener, ILogger logger) : IDisposable
+    DataPathServices services, ClientGreeting greeting, ClientAuthenticator authenticator, SessionRegistry registry, ITransportListener listener, ILogger logger) : IDisposable
 {
     private const string ConsoleDatabase = "shardproxy";
 
     private readonly CancellationTokenSource _stopping = new();
     private int _clients;
+    private int _loggingIn;
 
     /// <summary>Accepts until stopped.</summary>
     public async Task RunAsync()
@@ -45,21 +47,25 @@ internal sealed partial class ClientListener(
 
     public void Dispose() => _stopping.Dispose();
 
-    private async Task ServeAsync(ITransportConnection connection)
+    private async Task ServeAsync(ITransportConnection accepted)
     {
+        var channel = new ClientChannel(accepted);
         try
         {
             if (Interlocked.Increment(ref _clients) > services.Options.MaxClients)
             {
-                await RefuseAsync(connection, LoginErrors.TooManyClients).ConfigureAwait(false);
+                await RefuseAsync(accepted, LoginErrors.TooManyClients).ConfigureAwait(false);
                 return;
             }
 
-            await LoginAsync(connection).ConfigureAwait(false);
+            if (await LoginAsync(channel).ConfigureAwait(false) is { } identity)
+            {
+                await ServeAsync(channel.Connection, identity).ConfigureAwait(false);
+            }
         }
         catch (ProtocolException e)
         {
-            await TellAsync(connection, e).ConfigureAwait(false);
+            await TellAsync(channel.Connection, e).ConfigureAwait(false);
         }
         catch (Exception e) when (e is ClientGoneException or IOException or OperationCanceledException or SocketException or ServerLostException)
         {
@@ -72,32 +78,45 @@ internal sealed partial class ClientListener(
         finally
         {
             Interlocked.Decrement(ref _clients);
-            await CloseAsync(connection).ConfigureAwait(false);
+            await CloseAsync(channel.Connection).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask LoginAsync(ITransportConnection connection)
+    /// <summary>Everything up to AuthenticationOk; null when the client only wanted something cancelled, or was refused.</summary>
+    private async ValueTask<ClientIdentity?> LoginAsync(ClientChannel channel)
     {
-        StartupRequest startup;
-        ClientIdentity? identity;
-        using (var deadline = new CancellationTokenSource(services.Options.LoginTimeout, services.Time))
+        try
         {
-            startup = await ClientHandshake.ReadStartupAsync(connection, deadline.Token).ConfigureAwait(false);
+            if (Interlocked.Increment(ref _loggingIn) > services.Options.MaxUnauthenticated)
+            {
+                await RefuseAsync(channel.Connection, LoginErrors.TooManyLogins).ConfigureAwait(false);
+                return null;
+            }
+
+            using var deadline = new CancellationTokenSource(services.Options.LoginTimeout, services.Time);
+            var startup = await greeting.ReadStartupAsync(channel, deadline.Token).ConfigureAwait(false);
             if (startup.Kind == StartupKind.Cancel)
             {
                 await CancelAsync(startup.CancelProcessId, startup.CancelSecret).ConfigureAwait(false);
-                return;
+                return null;
             }
 
-            identity = await handshake.AuthenticateAsync(connection, startup, deadline.Token).ConfigureAwait(false);
-        }
+            var identity = await authenticator.AuthenticateAsync(channel, startup, deadline.Token).ConfigureAwait(false);
+            if (identity is null)
+            {
+                await channel.Connection.Output.FlushAsync(deadline.Token).ConfigureAwait(false);
+            }
 
-        if (identity is null)
+            return identity;
+        }
+        finally
         {
-            await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
-            return;
+            Interlocked.Decrement(ref _loggingIn);
         }
+    }
 
+    private async ValueTask ServeAsync(ITransportConnection connection, ClientIdentity identity)
+    {
         if (string.Equals(identity.Database, ConsoleDatabase, StringComparison.Ordinal))
         {
             await ServeConsoleAsync(connection, identity).ConfigureAwait(false);
@@ -121,7 +140,7 @@ internal sealed partial class ClientListener(
 
     private async ValueTask ServeConsoleAsync(ITransportConnection connection, ClientIdentity identity)
     {
-        if (!identity.IsAdmin)
+        if (identity.ConsoleRole == ConsoleRole.None)
         {
             await RefuseAsync(connection, LoginErrors.ConsoleDenied).ConfigureAwait(false);
             return;

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Text;
+using ShardProxy.DataPath.Login;
 using ShardProxy.Model.Console;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;

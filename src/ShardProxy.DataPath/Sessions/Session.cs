@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using ShardProxy.DataPath.Login;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Model.Errors;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Security.Cryptography;
+using ShardProxy.DataPath.Login;
 using ShardProxy.Model.Views;
 using ShardProxy.Wire.Transport;
 

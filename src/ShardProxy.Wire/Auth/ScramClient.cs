@@ -19,7 +19,10 @@ namespace ShardProxy.Wire.Auth;
 /// </remarks>
 public sealed class ScramClient
 {
-    private readonly string _password;
+    private readonly string? _password;
+    private readonly IReadOnlyList<ScramProvenKeys> _provenKeys = [];
+    private readonly byte[] _gs2Header = "n,,"u8.ToArray();
+    private readonly byte[] _bindingData = [];
     private readonly ScramKeyCache _keyCache;
     private readonly ScramClientLimits _limits;
     private readonly string _clientNonce;
@@ -35,6 +38,31 @@ public sealed class ScramClient
         : this(password, keyCache, limits, ScramMessage.NewNonce(), userName: "")
     {
         // The name is left empty as libpq does: servers take it from the startup packet.
+    }
+
+    /// <summary>Begins an exchange with whatever is known of the user.</summary>
+    /// <param name="password">Null when only keys are known.</param>
+    /// <param name="provenKeys">Used in place of the password where they fit the server's verifier.</param>
+    /// <param name="keyCache">As above.</param>
+    /// <param name="binding">
+    /// Over TLS, the server certificate's <c>tls-server-end-point</c>; null without TLS or where the certificate has none.
+    /// </param>
+    /// <param name="isPlus">The server offers SCRAM-SHA-256-PLUS and it is to be used; needs <paramref name="binding"/>.</param>
+    public ScramClient(string? password, IReadOnlyList<ScramProvenKeys> provenKeys, ScramKeyCache keyCache, byte[]? binding, bool isPlus)
+        : this(password ?? "", keyCache, null, ScramMessage.NewNonce(), userName: "")
+    {
+        _password = password;
+        _provenKeys = provenKeys;
+        if (isPlus)
+        {
+            _gs2Header = "p=tls-server-end-point,,"u8.ToArray();
+            _bindingData = binding ?? throw new ArgumentNullException(nameof(binding));
+        }
+        else if (binding is not null)
+        {
+            // A server that does offer the binding learns from this that somebody has removed the offer.
+            _gs2Header = "y,,"u8.ToArray();
+        }
     }
 
     internal ScramClient(string password, ScramKeyCache keyCache, ScramClientLimits? limits, string clientNonce, string userName)
@@ -67,7 +95,7 @@ public sealed class ScramClient
         }
 
         _state = State.AwaitingFirst;
-        return Encoding.ASCII.GetBytes("n,," + _clientFirstBare);
+        return [.. _gs2Header, .. Encoding.ASCII.GetBytes(_clientFirstBare)];
     }
 
     /// <summary>
@@ -130,8 +158,13 @@ public sealed class ScramClient
                 string.Create(CultureInfo.InvariantCulture, $"The server asks for {iterations} iterations; between {_limits.MinimumIterations} and {_limits.MaximumIterations} are accepted."));
         }
 
+        if (KeysFor(salt[..saltBytes], iterations) is not { } keys)
+        {
+            return Fail(ScramFailure.NoFittingKeys, "The password is not known, and the server's verifier is not the one the client has logged in against.");
+        }
+
         _state = State.AwaitingFinal;
-        return ScramStep.Ok(Prove(message, nonce, _keyCache.Get(_password, salt[..saltBytes], iterations)));
+        return ScramStep.Ok(Prove(message, nonce, keys));
     }
 
     /// <summary>Takes the data of AuthenticationSASLFinal; sends nothing more.</summary>
@@ -164,10 +197,23 @@ public sealed class ScramClient
         return ScramStep.Ok([]);
     }
 
+    private ScramKeys? KeysFor(ReadOnlySpan<byte> salt, int iterations)
+    {
+        foreach (var proven in _provenKeys)
+        {
+            if (proven.Fits(salt, iterations))
+            {
+                return proven.Keys;
+            }
+        }
+
+        return _password is null ? null : _keyCache.Get(_password, salt, iterations);
+    }
+
     /// <summary>Builds client-final and remembers the signature the server has to give.</summary>
     private byte[] Prove(ReadOnlySpan<byte> serverFirst, ReadOnlySpan<byte> nonce, ScramKeys keys)
     {
-        byte[] withoutProof = [.. "c=biws,r="u8, .. nonce];
+        byte[] withoutProof = [.. "c="u8, .. Encoding.ASCII.GetBytes(Convert.ToBase64String([.. _gs2Header, .. _bindingData])), .. ",r="u8, .. nonce];
         byte[] authMessage = [.. Encoding.ASCII.GetBytes(_clientFirstBare), (byte)',', .. serverFirst, (byte)',', .. withoutProof];
         Span<byte> proof = stackalloc byte[ScramKeys.Bytes];
         HMACSHA256.HashData(SHA256.HashData(keys.ClientKey), authMessage, proof);

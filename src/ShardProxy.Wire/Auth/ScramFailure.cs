@@ -26,4 +26,13 @@ public enum ScramFailure
 
     /// <summary>The server does not know the password's verifier: it is not the server it claims to be (28000).</summary>
     ServerNotAuthentic,
+
+    /// <summary>The client says that it was not offered channel binding, and it was: somebody is in between (28000).</summary>
+    Downgraded,
+
+    /// <summary>The client's channel binding is that of another TLS connection: somebody is in between (28000).</summary>
+    BindingMismatch,
+
+    /// <summary>No password is known, and no keys that fit the server's verifier (28000).</summary>
+    NoFittingKeys,
 }

@@ -10,7 +10,7 @@ namespace ShardProxy.Wire.Auth;
 public sealed class ScramMock
 {
     private readonly byte[] _secret;
-    private readonly int _iterations;
+    private volatile int _iterations;
 
     /// <param name="secret">At least 16 random bytes.</param>
     /// <param name="iterations">The iteration count of the real users' verifiers.</param>
@@ -22,7 +22,19 @@ public sealed class ScramMock
         _iterations = iterations;
     }
 
+    /// <summary>The iteration count of the real users' verifiers, where it is only known later.</summary>
+    public int Iterations
+    {
+        get => _iterations;
+        set => _iterations = value;
+    }
+
+    /// <summary>A real verifier whose salt comes about as the made-up ones do, so that it stays the same over restarts as they do.</summary>
+    public ScramVerifier FromPassword(string userName, string password) => ScramVerifier.FromPassword(password, Salt(userName), _iterations);
+
     /// <summary>A verifier that no login satisfies.</summary>
     public ScramVerifier For(string userName) =>
-        new(_iterations, HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes(userName))[..ScramVerifier.SaltBytes], new byte[ScramKeys.Bytes], new byte[ScramKeys.Bytes]);
+        new(_iterations, Salt(userName), new byte[ScramKeys.Bytes], new byte[ScramKeys.Bytes]);
+
+    private byte[] Salt(string userName) => HMACSHA256.HashData(_secret, Encoding.UTF8.GetBytes(userName))[..ScramVerifier.SaltBytes];
 }

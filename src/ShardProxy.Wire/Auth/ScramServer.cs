@@ -13,19 +13,24 @@ namespace ShardProxy.Wire.Auth;
 /// client-first  -> ReceiveClientFirst -> server-first   (AuthenticationSASLContinue)
 /// client-final  -> ReceiveClientFinal -> server-final   (AuthenticationSASLFinal, then AuthenticationOk)
 /// </code>
-/// Any failure ends the exchange. SCRAM-SHA-256-PLUS is not offered, so a client may say that it has no channel binding (n) or
-/// that it would have used it had the server offered it (y), not that it requires it (p).
+/// Any failure ends the exchange. Over TLS SCRAM-SHA-256-PLUS is offered too: a client may then choose it (p), or say that it has no channel
+/// binding (n), but not that it would have used it had the server offered it (y): somebody between the two has taken the offer away.
 /// </remarks>
 public sealed class ScramServer
 {
     /// <summary>The mechanism's name in AuthenticationSASL.</summary>
     public const string Mechanism = "SCRAM-SHA-256";
 
+    /// <summary>The name of the mechanism with channel binding.</summary>
+    public const string PlusMechanism = "SCRAM-SHA-256-PLUS";
+
     private readonly ScramVerifier _verifier;
     private readonly bool _isKnownUser;
     private readonly string _serverNonce;
+    private readonly byte[]? _offeredBinding;
+    private readonly bool _isPlus;
     private State _state = State.AwaitingFirst;
-    private bool _isBindingCapable;
+    private byte[] _expectedBinding = [];
     private byte[] _nonce = [];
     private byte[] _authMessageStart = [];
 
@@ -34,13 +39,17 @@ public sealed class ScramServer
     /// </summary>
     /// <param name="known">The user's verifier, or null when there is no such user or it may not log in.</param>
     /// <param name="mock">From <see cref="ScramMock.For"/> for the same name.</param>
-    public ScramServer(ScramVerifier? known, ScramVerifier mock)
-        : this(known, mock, ScramMessage.NewNonce())
+    /// <param name="offeredBinding">The connection's <c>tls-server-end-point</c>, if <see cref="PlusMechanism"/> was offered.</param>
+    /// <param name="isPlus">The client chose <see cref="PlusMechanism"/>.</param>
+    public ScramServer(ScramVerifier? known, ScramVerifier mock, byte[]? offeredBinding = null, bool isPlus = false)
+        : this(known, mock, ScramMessage.NewNonce(), offeredBinding, isPlus)
     {
     }
 
-    internal ScramServer(ScramVerifier? known, ScramVerifier mock, string serverNonce)
+    internal ScramServer(ScramVerifier? known, ScramVerifier mock, string serverNonce, byte[]? offeredBinding = null, bool isPlus = false)
     {
+        _offeredBinding = offeredBinding;
+        _isPlus = isPlus;
         _verifier = known ?? mock;
         _isKnownUser = known is not null;
         _serverNonce = serverNonce;
@@ -57,6 +66,9 @@ public sealed class ScramServer
     /// <summary>True once the client has proven the password.</summary>
     public bool IsAuthenticated => _state == State.Succeeded;
 
+    /// <summary>What the client's proof has shown of its keys: enough to log in elsewhere against the same verifier. Null before that.</summary>
+    public ScramProvenKeys? ProvenKeys { get; private set; }
+
     /// <summary>Takes the data of SASLInitialResponse.</summary>
     /// <param name="message">Only read during the call.</param>
     public ScramStep ReceiveClientFirst(ReadOnlySpan<byte> message)
@@ -66,35 +78,28 @@ public sealed class ScramServer
             return Fail(ScramFailure.Malformed, _state != State.AwaitingFirst ? "The message came out of turn." : CheckEnvelope(message));
         }
 
-        switch (message[0])
+        if (!TryReadFlag(message, out var headerLength, out var refusal))
         {
-            case (byte)'n':
-                break;
-            case (byte)'y':
-                _isBindingCapable = true;
-                break;
-            case (byte)'p':
-                return Fail(ScramFailure.Malformed, "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.");
-            default:
-                return Fail(ScramFailure.Malformed, "Unexpected channel-binding flag.");
+            return refusal;
         }
 
-        if (message.Length < 3 || message[1] != (byte)',')
+        message = message[headerLength..];
+        if (message.Length < 2 || message[0] != (byte)',')
         {
             return Fail(ScramFailure.Malformed, "Comma expected after the channel-binding flag.");
         }
 
-        if (message[2] == (byte)'a')
+        if (message[1] == (byte)'a')
         {
             return Fail(ScramFailure.Unsupported, "The client uses an authorization identity, which is not supported.");
         }
 
-        if (message[2] != (byte)',')
+        if (message[1] != (byte)',')
         {
             return Fail(ScramFailure.Malformed, "Unexpected attribute in client-first-message.");
         }
 
-        var bare = message[3..];
+        var bare = message[2..];
         var attributes = new ScramMessage(bare);
         if (attributes.NextName == (byte)'m')
         {
@@ -141,9 +146,11 @@ public sealed class ScramServer
         }
 
         var attributes = new ScramMessage(message);
-        if (!attributes.TryRead('c', out var binding) || !binding.SequenceEqual(_isBindingCapable ? "eSws"u8 : "biws"u8))
+        if (!attributes.TryRead('c', out var binding) || !CryptographicOperations.FixedTimeEquals(binding, _expectedBinding))
         {
-            return Fail(ScramFailure.Malformed, "Unexpected SCRAM channel-binding attribute in client-final-message.");
+            return _isPlus
+                ? Fail(ScramFailure.BindingMismatch, "The client is not at the other end of this TLS connection.")
+                : Fail(ScramFailure.Malformed, "Unexpected SCRAM channel-binding attribute in client-final-message.");
         }
 
         if (!attributes.TryRead('r', out var nonce) || !attributes.TrySkipTo('p'))
@@ -179,10 +186,57 @@ public sealed class ScramServer
         Span<byte> signature = stackalloc byte[ScramKeys.Bytes];
         Span<byte> clientKey = stackalloc byte[ScramKeys.Bytes];
         Span<byte> storedKey = stackalloc byte[ScramKeys.Bytes];
+        ProvenKeys = null;
         HMACSHA256.HashData(_verifier.StoredKey, authMessage, signature);
         ScramKeys.Xor(proof, signature, clientKey);
         SHA256.HashData(clientKey, storedKey);
-        return CryptographicOperations.FixedTimeEquals(storedKey, _verifier.StoredKey);
+        if (!CryptographicOperations.FixedTimeEquals(storedKey, _verifier.StoredKey))
+        {
+            return false;
+        }
+
+        ProvenKeys = new ScramProvenKeys(_verifier, new ScramKeys(clientKey.ToArray(), _verifier.ServerKey.ToArray()));
+        return true;
+    }
+
+    /// <summary>The GS2 flag in front of the first message (RFC 5802 section 7): how many bytes it takes, and what "c=" has to repeat.</summary>
+    private bool TryReadFlag(ReadOnlySpan<byte> message, out int length, out ScramStep refusal)
+    {
+        length = 1;
+        refusal = default;
+        switch (message[0])
+        {
+            case (byte)'p' when _isPlus:
+                var comma = message.IndexOf((byte)',');
+                if (comma < 0 || !message[..comma].SequenceEqual("p=tls-server-end-point"u8))
+                {
+                    refusal = Fail(ScramFailure.Malformed, "Unsupported SCRAM channel-binding type; tls-server-end-point is the one.");
+                    return false;
+                }
+
+                length = comma;
+                _expectedBinding = Encoding.ASCII.GetBytes(Convert.ToBase64String([.. message[..comma], .. ",,"u8, .. _offeredBinding!]));
+                return true;
+            case (byte)'p':
+                refusal = Fail(ScramFailure.Malformed, "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes channel binding data.");
+                return false;
+            case (byte)'n' or (byte)'y' when _isPlus:
+                refusal = Fail(ScramFailure.Malformed, "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding data.");
+                return false;
+            case (byte)'y' when _offeredBinding is not null:
+                refusal = Fail(
+                    ScramFailure.Downgraded, "The client supports SCRAM channel binding but thinks the server does not. However, this server does support channel binding.");
+                return false;
+            case (byte)'n':
+                _expectedBinding = "biws"u8.ToArray();
+                return true;
+            case (byte)'y':
+                _expectedBinding = "eSws"u8.ToArray();
+                return true;
+            default:
+                refusal = Fail(ScramFailure.Malformed, "Unexpected channel-binding flag.");
+                return false;
+        }
     }
 
     private static string? CheckEnvelope(ReadOnlySpan<byte> message) => message switch

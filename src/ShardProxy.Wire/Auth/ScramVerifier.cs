@@ -14,6 +14,9 @@ public sealed class ScramVerifier
     /// <summary>PostgreSQL 15's fixed iteration count.</summary>
     public const int DefaultIterations = 4096;
 
+    /// <summary>Most iterations a verifier is read with: a login by cleartext password has to do them here.</summary>
+    public const int MaximumIterations = 1_000_000;
+
     /// <summary>Bytes of the salt PostgreSQL makes.</summary>
     public const int SaltBytes = 16;
 
@@ -52,6 +55,20 @@ public sealed class ScramVerifier
     /// <summary>The same with a new random salt.</summary>
     public static ScramVerifier FromPassword(string password) => FromPassword(password, RandomNumberGenerator.GetBytes(SaltBytes));
 
+    /// <summary>
+    /// True when the password is the right one. Costs what <see cref="FromPassword(string)"/> does, whether right or wrong: milliseconds, not
+    /// for a thread that polls sockets.
+    /// </summary>
+    public bool IsPassword(string password)
+    {
+        var keys = ScramKeys.Derive(password, _salt, Iterations);
+        return CryptographicOperations.FixedTimeEquals(SHA256.HashData(keys.ClientKey), _storedKey);
+    }
+
+    /// <summary>True when both are the same verifier.</summary>
+    public bool IsSameAs(ScramVerifier other) =>
+        Iterations == other.Iterations && Salt.SequenceEqual(other.Salt) && CryptographicOperations.FixedTimeEquals(StoredKey, other.StoredKey);
+
     /// <summary>Reads the text form; false when it is anything else, an MD5 hash or a cleartext password included.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out ScramVerifier? verifier)
     {
@@ -65,7 +82,7 @@ public sealed class ScramVerifier
         if (parts.Length != 4
             || text[Prefix.Length..].IndexOf('$', StringComparison.Ordinal) != parts[0].Length + 1 + parts[1].Length
             || !int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var iterations)
-            || iterations < 1
+            || iterations is < 1 or > MaximumIterations
             || !TryDecode(parts[1], out var salt)
             || !TryDecode(parts[2], out var storedKey)
             || !TryDecode(parts[3], out var serverKey)

@@ -19,8 +19,10 @@ public sealed record StartupRequest(
 {
     public const int MaxBytes = 10_000;
 
+    /// <summary>The code of SSLRequest.</summary>
+    public const int SslCode = 80877103;
+
     private const int CancelCode = 80877102;
-    private const int SslCode = 80877103;
     private const int GssCode = 80877104;
 
     /// <summary>The value of a startup parameter, or null.</summary>

@@ -43,7 +43,7 @@ internal static class ProxyComposition
         var console = new DeferredConsole();
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
         var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
-        var plane = new DataPlane(DataPathOptionsOf(options), initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
+        var plane = new DataPlane(DataPathSettings.Of(options, loggers), initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
 
         // Control plane.
         ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
@@ -138,33 +138,6 @@ internal static class ProxyComposition
 
     private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>
         PlannerOptions.Of(Enum.Parse<PlannerMode>(settings.Mode, ignoreCase: true), settings.Interval, settings.SeasonSteps, settings.HorizonSteps);
-
-    private static DataPathOptions DataPathOptionsOf(ProxyOptions options) => new()
-    {
-        ProxyId = options.ProxyId,
-        Listen = options.Listen,
-        Database = options.Database,
-        Users = [.. options.Users.Select(u => new UserCredential(u.Name, u.Password?.Reveal(), u.IsAdmin))],
-        Authentication = options.TrustsClients ? ClientAuthentication.Trust : ClientAuthentication.ScramSha256,
-        PoolSize = options.Pool.Size,
-        PoolMinimum = options.Pool.Minimum,
-        PoolReserve = options.Pool.Reserve,
-        PoolReserveAfter = options.Pool.ReserveAfter,
-        PoolMaxWaiting = options.Pool.MaxWaiting,
-        MaxPools = options.Pool.MaxPools,
-        NodeMaxConnections = options.Pool.MaxNodeConnections,
-        PoolIdleTimeout = options.Pool.IdleTimeout,
-        PoolLifetime = options.Pool.MaxLifetime,
-        PoolCheckAfterIdle = options.Pool.CheckAfterIdle,
-        NodeDownWait = options.Pool.NodeDownWait,
-        PoolWait = options.Pool.MaxWait,
-        ServerConnectTimeout = options.Pool.ConnectTimeout,
-        LoginTimeout = options.Limits.LoginTimeout,
-        HoldTimeout = options.Limits.HoldTimeout,
-        MaxClients = options.Limits.MaxClients,
-        MaxMessageBytes = options.Limits.MaxMessageBytes,
-        MaxPreparedPerClient = options.Limits.MaxPreparedStatements,
-    };
 
     private static Task Run(Action action)
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
+using ShardProxy.DataPath;
 
 namespace ShardProxy.Configuration;
 
@@ -15,15 +16,22 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
     {
         var database = _read.Text("database") ?? "";
         var nodes = Nodes(database);
+        var access = new AccessBinder(values, _read, warnings);
+        var tls = access.ClientTls();
+        var authentication = access.Authentication(tls);
+        var admin = EndPoint("admin");
         var options = new ProxyOptions
         {
             Listen = EndPoint("listen"),
-            TrustsClients = _read.Choice("listen.authentication") == "trust",
-            Admin = EndPoint("admin"),
+            TrustsClients = authentication.Rules.Count == 0 && authentication.Method == ClientAuthentication.Trust,
+            Tls = tls,
+            Authentication = authentication,
+            Admin = admin,
+            AdminAccess = access.Admin(admin),
             Database = database,
             ProxyId = ProxyId(),
             Nodes = nodes,
-            Users = Users(),
+            Users = Users(authentication),
             Pool = Pool(),
             Limits = new LimitOptions(
                 _read.Integer("limits.max_clients"),
@@ -31,7 +39,10 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 _read.Milliseconds("limits.hold_timeout_ms"),
                 _read.Integer("limits.max_message_bytes"),
                 _read.Integer("limits.max_prepared_statements"),
-                _read.Integer("limits.max_statement_shapes")),
+                _read.Integer("limits.max_statement_shapes"))
+            {
+                MaxUnauthenticated = _read.Integer("limits.max_unauthenticated"),
+            },
             Catalog = Catalog(nodes, database),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
@@ -149,8 +160,11 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
         return nodes;
     }
 
-    private List<UserOptions> Users()
+    private List<UserOptions> Users(AuthenticationOptions authentication)
     {
+        // A user without a password here has its secret elsewhere, or proves itself without one.
+        var needsPassword = authentication.UserFile is null && !authentication.ServesHomeRoles && authentication.Method != ClientAuthentication.Certificate
+            && !authentication.Rules.Any(r => r.Method == ClientAuthentication.Certificate);
         var users = new List<UserOptions>();
         for (var i = 1; i <= values.Count("users"); i++)
         {
@@ -162,16 +176,16 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             }
 
             var password = _read.Password(prefix);
-            if (password is null && values.Find(prefix + "password_file") is null)
+            if (needsPassword && password is null && values.Find(prefix + "password_file") is null)
             {
                 problems.Add(new ConfigurationProblem(
                     values.SourceOf(prefix), prefix + "password", $"missing; write password, or password_file, or set {EnvironmentSource.VariableOf(prefix + "password")}"));
             }
 
-            users.Add(new UserOptions(name, password, _read.Flag(prefix + "admin")));
+            users.Add(new UserOptions(name, password, _read.Flag(prefix + "admin")) { IsMonitor = _read.Flag(prefix + "monitor") });
         }
 
-        if (users.Count == 0)
+        if (users.Count == 0 && authentication.UserFile is null && !authentication.ServesHomeRoles)
         {
             problems.Add(new ConfigurationProblem(
                 values.FileName, "users", "missing; name at least one role that may log in, for example \"users: [{ name: app, password_file: /run/secrets/app, admin: true }]\""));

@@ -1,3 +1,5 @@
+using ShardProxy.DataPath;
+
 namespace ShardProxy.Configuration;
 
 /// <summary>All keys, in the order in which they are printed.</summary>
@@ -5,13 +7,25 @@ internal static class ConfigurationSchema
 {
     private const int MaximumPort = 65_535;
 
+    // Before All, whose initializer uses it.
+    private static readonly string[] Methods = ["scram-sha-256", "scram-sha-256-plus", "md5", "password", "cert", "trust"];
+
     public static readonly IReadOnlyList<Setting> All =
     [
         Text("listen.host", "127.0.0.1", "0.0.0.0", "address on which clients connect"),
         Integer("listen.port", 6432, 0, MaximumPort, "port on which clients connect; 0 for any free one"),
-        Choice("listen.authentication", "scram-sha-256", ["scram-sha-256", "trust"], "how clients prove who they are"),
+        Choice("listen.authentication", "scram-sha-256", Methods, "how clients prove who they are, when there are no authentication.rules"),
+        Choice("listen.tls.mode", "disable", ["disable", "allow", "require"], "whether clients may or must encrypt; allow when a certificate is set"),
+        Pem("listen.tls.certificate_file", "server.crt", "certificate that clients see, then its intermediates, PEM"),
+        Pem("listen.tls.key_file", "server.key", "its private key, PEM without passphrase"),
+        Pem("listen.tls.client_ca_file", "clients-ca.crt", "authorities of client certificates, PEM; clients are asked for one when it is set"),
+        Choice("listen.tls.min_version", "1.2", ["1.2", "1.3"], "oldest TLS version clients may speak"),
         Text("admin.host", "127.0.0.1", "127.0.0.1", "address of the HTTP side: metrics, health, API"),
         Integer("admin.port", 6433, 0, MaximumPort, "port of the HTTP side; 0 for any free one"),
+        Secret("admin.token", "bearer token for the HTTP side; must be set to leave loopback"),
+        File("admin.token_file", "file that holds it"),
+        Pem("admin.tls.certificate_file", "admin.crt", "certificate of the HTTP side, PEM; it speaks HTTPS when it is set"),
+        Pem("admin.tls.key_file", "admin.key", "its private key, PEM without passphrase"),
         Text("database", null, "app", "the sharded database; any other name goes to the home node") with { IsRequired = true },
         Text("proxy_id", "proxy1", "proxy1", "name of this proxy, different from every other one's; lower-case letters, digits, '-' and '_'"),
         Text("nodes[].name", null, "node1", "unique name of the node") with { IsRequired = true },
@@ -28,6 +42,18 @@ internal static class ConfigurationSchema
         Secret("users[].password", "its password, towards clients and nodes"),
         File("users[].password_file", "file that holds it"),
         Flag("users[].admin", false, "may use the console"),
+        Flag("users[].monitor", false, "may look at the console, not change anything there"),
+        Choice("authentication.rules[].type", "host", ["host", "hostssl", "hostnossl"], "encrypted connections, those in clear, or both"),
+        Text("authentication.rules[].database", "all", "app,shardproxy", "databases, separated by commas; all, sameuser; shardproxy is the console"),
+        Text("authentication.rules[].user", "all", "app,ops", "users, separated by commas, or all"),
+        Text("authentication.rules[].address", "all", "10.0.0.0/8", "client addresses as a network, or all"),
+        Choice("authentication.rules[].method", null, [.. Methods, "reject"], "how these clients prove who they are") with { IsRequired = true },
+        Text("authentication.rules[].map", null, "client1=app,client2=app", "for cert: which user a certificate's common name stands for"),
+        Pem("authentication.user_file", "userlist.txt", "file of further users, a line \"name\" \"verifier, hash or password\" each"),
+        Flag("authentication.allow_cleartext", false, "method password also on connections in clear"),
+        Flag("authentication.query.enabled", false, "every role of the home node may log in, looked up there"),
+        Text("authentication.query.sql", UserLookupOptions.DefaultQuery, "'SELECT usename, passwd FROM pg_shadow WHERE usename = $1'", "gets the name as $1, returns name and rolpassword"),
+        Integer("authentication.query.cache_ms", 1_000, 0, 60_000, "how long an answer of it is believed"),
         Integer("pool.size", 20, 1, 10_000, "server connections for each node, database and user"),
         Integer("pool.min_size", 0, 0, 10_000, "server connections kept open for each node, database and user that is in use"),
         Integer("pool.reserve", 0, 0, 10_000, "server connections above pool.size for statements that have waited long"),
@@ -42,6 +68,7 @@ internal static class ConfigurationSchema
         Integer("pool.max_wait_ms", 30_000, 1, 3_600_000, "how long a statement waits for a server connection"),
         Integer("pool.connect_timeout_ms", 10_000, 1, 600_000, "how long opening a server connection may take"),
         Integer("limits.max_clients", 10_000, 1, 1_000_000, "clients at once"),
+        Integer("limits.max_unauthenticated", 5_000, 1, 1_000_000, "clients at once that have not logged in yet"),
         Integer("limits.login_timeout_ms", 20_000, 1, 600_000, "how long a client may take to log in"),
         Integer("limits.hold_timeout_ms", 60_000, 1, 3_600_000, "how long a statement may be held by a moving range"),
         Integer("limits.max_message_bytes", 256 * 1024 * 1024, 1024, 1024 * 1024 * 1024, "largest message the proxy has to see whole"),
@@ -60,7 +87,7 @@ internal static class ConfigurationSchema
     ];
 
     /// <summary>Names under which lists of items stand.</summary>
-    public static readonly IReadOnlyList<string> Lists = ["nodes", "users"];
+    public static readonly IReadOnlyList<string> Lists = ["nodes", "users", "authentication.rules"];
 
     private static readonly Dictionary<string, Setting> ByPath = All.ToDictionary(s => s.Path, StringComparer.Ordinal);
 
@@ -79,6 +106,8 @@ internal static class ConfigurationSchema
 
     private static Setting File(string path, string help) => new(path, SettingKind.FilePath, null, "/run/secrets/app", help);
 
+    private static Setting Pem(string path, string example, string help) => new(path, SettingKind.FilePath, null, example, help);
+
     private static Setting Secret(string path, string help) => new(path, SettingKind.Text, null, "'…'", help) { IsSecret = true };
 
     private static Setting Integer(string path, int value, int minimum, int maximum, string help) =>
@@ -89,8 +118,8 @@ internal static class ConfigurationSchema
 
     private static Setting Flag(string path, bool value, string help) => new(path, SettingKind.Flag, value ? "true" : "false", "true", help);
 
-    private static Setting Choice(string path, string value, IReadOnlyList<string> choices, string help) =>
-        new(path, SettingKind.Choice, value, value, help) { Choices = choices };
+    private static Setting Choice(string path, string? value, string[] choices, string help) =>
+        new(path, SettingKind.Choice, value, value ?? choices[0], help) { Choices = choices };
 
     private static string Invariant(int value) => value.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -7,8 +7,7 @@ internal static class EffectiveConfiguration
 
     public static void Write(ConfigurationValues values, TextWriter output)
     {
-        var section = "";
-        var item = 0;
+        string[] open = [];
         foreach (var (path, setting) in InPrintingOrder(values))
         {
             var text = values.Find(path)?.Text ?? setting.Default;
@@ -17,23 +16,24 @@ internal static class EffectiveConfiguration
                 continue;
             }
 
-            var top = setting.Path.Contains('.', StringComparison.Ordinal) ? setting.Path[..setting.Path.IndexOf('.', StringComparison.Ordinal)] : "";
-            if (top != section && top.Length > 0)
+            // Sections that this key stands in; those it shares with the line before are open already.
+            var names = path.Split('.');
+            var shared = names.Zip(open).TakeWhile(pair => pair.First == pair.Second).Count();
+            var mark = false;
+            for (var depth = Math.Min(shared, names.Length - 1); depth < names.Length - 1; depth++)
             {
-                output.WriteLine($"{top.Replace("[]", "", StringComparison.Ordinal)}:");
-                item = 0;
+                var bracket = names[depth].IndexOf('[', StringComparison.Ordinal);
+                if (bracket < 0 || names[depth].EndsWith("[1]", StringComparison.Ordinal))
+                {
+                    output.WriteLine($"{Indent(names, depth)}{(bracket < 0 ? names[depth] : names[depth][..bracket])}:");
+                }
+
+                mark = bracket >= 0;
             }
 
-            section = top;
-            var indent = top.Length == 0 ? "" : "  ";
-            if (top.EndsWith("[]", StringComparison.Ordinal))
-            {
-                var number = int.Parse(path[(path.IndexOf('[', StringComparison.Ordinal) + 1)..path.IndexOf(']', StringComparison.Ordinal)], System.Globalization.CultureInfo.InvariantCulture);
-                indent = number == item ? "    " : "  - ";
-                item = number;
-            }
-
-            output.WriteLine($"{indent}{setting.Key}: {Quote(Shown(setting, text), setting.Kind)}  # {values.Find(path)?.Source ?? "default"}");
+            open = names;
+            var indent = Indent(names, names.Length - 1);
+            output.WriteLine($"{(mark ? indent[..^2] + "- " : indent)}{setting.Key}: {Quote(Shown(setting, text), setting.Kind)}  # {values.Find(path)?.Source ?? "default"}");
         }
     }
 
@@ -48,12 +48,18 @@ internal static class EffectiveConfiguration
         }
     }
 
+    // Two columns a section, two more inside the items of a list.
+    private static string Indent(string[] names, int depth) =>
+        new(' ', 2 * (depth + names.Take(depth).Count(n => n.EndsWith(']'))));
+
     private static IEnumerable<(string Path, Setting Setting)> InPrintingOrder(ConfigurationValues values) =>
         ConfigurationSchema.All
             .SelectMany((setting, order) => values.Expand(setting).Select((path, item) => (path, setting, order, item)))
             .GroupBy(entry => entry.setting.Path.Split('.')[0])
-            .SelectMany(group => group.OrderBy(entry => entry.item).ThenBy(entry => entry.order))
+            .SelectMany(group => group.GroupBy(entry => ListOf(entry.setting)).SelectMany(list => list.OrderBy(entry => entry.item).ThenBy(entry => entry.order)))
             .Select(entry => (entry.path, entry.setting));
+
+    private static string ListOf(Setting setting) => setting.Path.Contains("[]", StringComparison.Ordinal) ? setting.Path.Split("[]")[0] : "";
 
     private static string Shown(Setting setting, string text) =>
         !setting.IsSecret ? text : setting.Kind == SettingKind.PostgresUri ? PostgresUri.Mask(text) : Mask;

@@ -43,7 +43,7 @@ internal static partial class EnvironmentSource
         }
     }
 
-    [GeneratedRegex("^(SHARDPROXY_[A-Z]+_)([1-9][0-9]{0,3})_([A-Z_]+)$")]
+    [GeneratedRegex("^(SHARDPROXY_[A-Z_]+_)([1-9][0-9]{0,3})_([A-Z_]+)$")]
     private static partial Regex ItemNumber();
 
     // What Kubernetes sets for a service called "shardproxy".

@@ -1,4 +1,6 @@
 using System.Net;
+using ShardProxy.DataPath;
+using ShardProxy.Wire.Tls;
 
 namespace ShardProxy.Configuration;
 
@@ -31,6 +33,13 @@ internal sealed record ProxyOptions
 
     public required LogOptions Log { get; init; }
 
+    /// <summary>Null when clients are not offered encryption.</summary>
+    public ClientTlsOptions? Tls { get; init; }
+
+    public AuthenticationOptions Authentication { get; init; } = new();
+
+    public AdminAccessOptions AdminAccess { get; init; } = new(null, null, null);
+
     public NodeOptions HomeNode => Nodes.Single(n => n.IsHome);
 }
 
@@ -41,7 +50,36 @@ internal sealed record NodeOptions(string Name, ServerAddress Address, double Ca
 internal sealed record ServerAddress(string Host, int Port, string User, Secret? Password, string Database);
 
 /// <summary>A role that clients log in as.</summary>
-internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin);
+internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin)
+{
+    public bool IsMonitor { get; init; }
+}
+
+/// <summary>Encryption towards clients.</summary>
+internal sealed record ClientTlsOptions(TlsServerOptions Files, bool IsRequired);
+
+/// <summary>How clients log in.</summary>
+internal sealed record AuthenticationOptions
+{
+    /// <summary>For everybody, when there are no rules.</summary>
+    public ClientAuthentication Method { get; init; } = ClientAuthentication.ScramSha256;
+
+    public IReadOnlyList<AuthenticationRule> Rules { get; init; } = [];
+
+    public string? UserFile { get; init; }
+
+    public bool AllowsCleartext { get; init; }
+
+    /// <summary>Every role of the home node may log in.</summary>
+    public bool ServesHomeRoles { get; init; }
+
+    public string LookupQuery { get; init; } = UserLookupOptions.DefaultQuery;
+
+    public TimeSpan LookupCacheTime { get; init; } = TimeSpan.FromSeconds(1);
+}
+
+/// <summary>Who may see the HTTP side, and how: a bearer token, a certificate and its key; each may be null.</summary>
+internal sealed record AdminAccessOptions(Secret? Token, string? CertificateFile, string? KeyFile);
 
 /// <summary>Server connections: how many, how long, and how long is waited for one.</summary>
 internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectTimeout)
@@ -69,7 +107,10 @@ internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectT
 }
 
 internal sealed record LimitOptions(
-    int MaxClients, TimeSpan LoginTimeout, TimeSpan HoldTimeout, int MaxMessageBytes, int MaxPreparedStatements, int MaxStatementShapes);
+    int MaxClients, TimeSpan LoginTimeout, TimeSpan HoldTimeout, int MaxMessageBytes, int MaxPreparedStatements, int MaxStatementShapes)
+{
+    public int MaxUnauthenticated { get; init; } = 5_000;
+}
 
 internal enum CatalogKind
 {

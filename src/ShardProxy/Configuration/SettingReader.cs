@@ -64,25 +64,32 @@ internal sealed class SettingReader(ConfigurationValues values, List<Configurati
     public string Choice(string path)
     {
         var setting = SettingOf(path);
-        var text = Text(path)!;
+        if (Text(path) is not { } text)
+        {
+            return setting.Choices[0];
+        }
+
         if (setting.Choices.Contains(text, StringComparer.Ordinal))
         {
             return text;
         }
 
         Report(path, $"\"{text}\" is none of {string.Join(", ", setting.Choices)}");
-        return setting.Default!;
+        return setting.Default ?? setting.Choices[0];
     }
 
     public TimeSpan Milliseconds(string path) => TimeSpan.FromMilliseconds(Integer(path));
 
     /// <summary>A secret from <c>password</c> or <c>password_file</c> beside each other; null when neither is set.</summary>
-    public Secret? Password(string prefix)
+    public Secret? Password(string prefix) => SecretOf(prefix, "password");
+
+    /// <summary>The same for a key of another name.</summary>
+    public Secret? SecretOf(string prefix, string key)
     {
-        var (direct, file) = ($"{prefix}password", $"{prefix}password_file");
+        var (direct, file) = ($"{prefix}{key}", $"{prefix}{key}_file");
         if (values.Find(direct) is not null && values.Find(file) is not null)
         {
-            Report(file, "both password and password_file are set; keep one");
+            Report(file, $"both {key} and {key}_file are set; keep one");
         }
 
         if (Text(direct) is { } written)

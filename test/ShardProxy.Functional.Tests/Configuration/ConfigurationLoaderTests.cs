@@ -81,7 +81,9 @@ internal sealed class ConfigurationLoaderTests
             return;
         }
 
-        var loaded = Load(Minimal, new() { [EnvironmentSource.VariableOf(path.Replace("[]", "[1]", StringComparison.Ordinal))] = value });
+        // An item needs what is required of one.
+        var item = path.StartsWith("authentication.rules[]", StringComparison.Ordinal) ? "\nauthentication:\n  rules: [{ method: scram-sha-256 }]" : "";
+        var loaded = Load(Minimal + item, new() { [EnvironmentSource.VariableOf(path.Replace("[]", "[1]", StringComparison.Ordinal))] = value });
         Assert.That(loaded.Problems, Is.Empty);
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using ShardProxy.Wire.Auth;
@@ -111,6 +112,13 @@ public sealed class ScriptedClient : IDisposable
         await SendAsync(Frontend.SslRequest(), cancellationToken);
         return (char?)await _channel.ReadByteAsync(cancellationToken);
     }
+
+    /// <summary>Encrypts the connection, after <see cref="RequestSslAsync"/> or as the first thing; returns what was agreed on.</summary>
+    public Task<SslStream> SecureAsync(SslClientAuthenticationOptions options, CancellationToken cancellationToken = default) =>
+        _channel.SecureAsync(options, cancellationToken);
+
+    /// <summary>Reads one byte that is no message; null at the end of the stream.</summary>
+    public async Task<char?> ReadByteAsync(CancellationToken cancellationToken = default) => (char?)await _channel.ReadByteAsync(cancellationToken);
 
     /// <summary>Sends bytes as they are, in one write.</summary>
     public Task SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) => _channel.WriteAsync(bytes, cancellationToken);

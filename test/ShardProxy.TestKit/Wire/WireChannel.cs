@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 
 namespace ShardProxy.TestKit.Wire;
@@ -11,7 +12,7 @@ internal sealed class WireChannel : IDisposable
     private const int MaximumMessageBytes = 256 << 20;
 
     private readonly Socket _socket;
-    private readonly NetworkStream _stream;
+    private Stream _stream;
 
     public WireChannel(Socket socket, TimeSpan deadline)
     {
@@ -25,6 +26,17 @@ internal sealed class WireChannel : IDisposable
     public TimeSpan Deadline { get; set; }
 
     public EndPoint? LocalEndPoint => _socket.LocalEndPoint;
+
+    /// <summary>Encrypts everything from here on; the handshake has the reads' deadline.</summary>
+    public async Task<SslStream> SecureAsync(SslClientAuthenticationOptions options, CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(Deadline);
+        var tls = new SslStream(_stream);
+        _stream = tls;
+        await tls.AuthenticateAsClientAsync(options, deadline.Token);
+        return tls;
+    }
 
     public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => await _stream.WriteAsync(bytes, cancellationToken);
 

@@ -1,0 +1,214 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using ShardProxy.Wire.Auth;
+
+namespace ShardProxy.DataPath.Login;
+
+/// <summary>
+/// Who may log in, and what each one's proof is checked against: the configuration's users, then those of the user file, then what the
+/// home node says. Thread-safe.
+/// </summary>
+/// <remarks>
+/// A password that is written down here may have been changed on the server since. After a login that failed, and while roles are being
+/// changed through the proxy, the home node is asked; if it disagrees, it is believed from then on.
+/// </remarks>
+internal sealed partial class UserDirectory
+{
+    private static readonly TimeSpan RecheckPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RoleChangeWindow = TimeSpan.FromSeconds(10);
+
+    private readonly DataPathOptions _options;
+    private readonly AuthQuery? _query;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Dictionary<string, ConsoleRole> _roles;
+    private readonly ConcurrentDictionary<string, Doubt> _doubts = new(StringComparer.Ordinal);
+    private volatile Dictionary<string, LoginSecret?> _written;
+    private long _rolesChangedAt;
+
+    /// <exception cref="Model.Errors.ShardProxyException">The user file cannot be read.</exception>
+    public UserDirectory(DataPathOptions options, ServerCredentials credentials, AuthQuery? query, TimeProvider time, ILogger logger)
+    {
+        _options = options;
+        _query = query;
+        _time = time;
+        _logger = logger;
+        Credentials = credentials;
+        Mock = new ScramMock(options.MockSecret ?? System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
+        _rolesChangedAt = time.GetTimestamp() - (long)(RoleChangeWindow.TotalSeconds * time.TimestampFrequency);
+        _roles = options.Users.ToDictionary(u => u.Name, u => u.IsAdmin ? ConsoleRole.Admin : u.IsMonitor ? ConsoleRole.Monitor : ConsoleRole.None, StringComparer.Ordinal);
+        _written = ReadWritten();
+    }
+
+    /// <summary>How sure it is that a written password is still the server's.</summary>
+    private enum Doubt
+    {
+        None,
+
+        /// <summary>Ask the server at the next login.</summary>
+        Ask,
+
+        /// <summary>The server has said otherwise.</summary>
+        Outdated,
+    }
+
+    /// <summary>Verifiers for users that do not exist.</summary>
+    public ScramMock Mock { get; }
+
+    /// <summary>What clients show when they log in goes there.</summary>
+    public ServerCredentials Credentials { get; }
+
+    public ConsoleRole RoleOf(string user) => _roles.GetValueOrDefault(user);
+
+    /// <summary>Looks a user up. Unknown and known ones of the home node take the same way.</summary>
+    /// <exception cref="LookupFailedException">It cannot be known at the moment.</exception>
+    public async ValueTask<UserLookup> FindAsync(string user, CancellationToken cancellationToken)
+    {
+        if (_written.TryGetValue(user, out var written) && written is not null)
+        {
+            return new UserLookup(true, await CurrentAsync(user, written, cancellationToken).ConfigureAwait(false));
+        }
+
+        if (_query is { ServesUnwrittenUsers: true } query)
+        {
+            var stored = await query.FindAsync(user, AreRolesChanging, cancellationToken).ConfigureAwait(false);
+            return new UserLookup(stored.Exists, await SecretAsync(user, stored.Password).ConfigureAwait(false));
+        }
+
+        return new UserLookup(_written.ContainsKey(user), null);
+    }
+
+    /// <summary>A login failed: what is known of the user may be out of date.</summary>
+    public void ProofFailed(string user)
+    {
+        _query?.Forget(user, RecheckPause);
+        if (_query is not null && _written.GetValueOrDefault(user) is not null)
+        {
+            _doubts.AddOrUpdate(user, Doubt.Ask, static (_, old) => old == Doubt.None ? Doubt.Ask : old);
+        }
+    }
+
+    /// <summary>A client has sent a statement that creates, changes or drops a role; it need not have been committed yet.</summary>
+    public void RolesMayChange() => Volatile.Write(ref _rolesChangedAt, _time.GetTimestamp());
+
+    /// <summary>Reads the user file again. Returns null, or why the users before stay; that is logged too.</summary>
+    public string? Reload()
+    {
+        try
+        {
+            _written = ReadWritten();
+            _doubts.Clear();
+            return null;
+        }
+        catch (Model.Errors.ShardProxyException e)
+        {
+            Log.FileKept(_logger, e.Error.Message);
+            return e.Error.Message;
+        }
+    }
+
+    private bool AreRolesChanging => _time.GetElapsedTime(Volatile.Read(ref _rolesChangedAt)) < RoleChangeWindow;
+
+    private async ValueTask<LoginSecret> CurrentAsync(string user, LoginSecret written, CancellationToken cancellationToken)
+    {
+        var doubt = _doubts.GetValueOrDefault(user);
+        if (_query is null || (doubt == Doubt.None && !AreRolesChanging))
+        {
+            return written;
+        }
+
+        StoredPassword stored;
+        try
+        {
+            stored = await _query.FindAsync(user, AreRolesChanging, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LookupFailedException)
+        {
+            // What is written was right once.
+            return written;
+        }
+
+        // A role without a password logs in by other means there: what is written is for the proxy alone.
+        if (stored.Password is null || await AgreesAsync(user, written, stored.Password).ConfigureAwait(false))
+        {
+            _doubts.TryRemove(user, out _);
+            return written;
+        }
+
+        if (doubt != Doubt.Outdated)
+        {
+            _doubts[user] = Doubt.Outdated;
+            Log.Outdated(_logger, user);
+        }
+
+        return await SecretAsync(user, stored.Password).ConfigureAwait(false) ?? written;
+    }
+
+    private async ValueTask<LoginSecret?> SecretAsync(string user, string? stored)
+    {
+        if (stored is null)
+        {
+            return null;
+        }
+
+        if (ScramVerifier.TryParse(stored, out var verifier))
+        {
+            // Made-up verifiers look like the newest real one.
+            Mock.Iterations = verifier.Iterations;
+        }
+        else if (!Md5Password.IsHash(stored))
+        {
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        }
+
+        return LoginSecret.FromStored(user, stored, Mock);
+    }
+
+    private static async ValueTask<bool> AgreesAsync(string user, LoginSecret written, string stored)
+    {
+        if (ScramVerifier.TryParse(stored, out var verifier))
+        {
+            if (written.Password is not { } password)
+            {
+                return written.Verifier is { } own && own.IsSameAs(verifier);
+            }
+
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            return verifier.IsPassword(password);
+        }
+
+        return Md5Password.IsHash(stored) ? written.Md5Hash == stored : written.Password == stored;
+    }
+
+    private Dictionary<string, LoginSecret?> ReadWritten()
+    {
+        var all = new Dictionary<string, LoginSecret?>(StringComparer.Ordinal);
+        if (_options.UserFile is { } file)
+        {
+            foreach (var (name, secret) in UserFile.Read(file))
+            {
+                all[name] = LoginSecret.FromStored(name, secret, Mock);
+            }
+        }
+
+        foreach (var user in _options.Users)
+        {
+            if (user.Password is not null || !all.ContainsKey(user.Name))
+            {
+                all[user.Name] = user.Password is null ? null : LoginSecret.FromPassword(user.Name, user.Password, Mock);
+            }
+        }
+
+        Credentials.SetWritten(all.Where(u => u.Value is not null).ToDictionary(u => u.Key, u => u.Value!, StringComparer.Ordinal));
+        return all;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1111, LogLevel.Warning, "The password of user {User} has been changed on the home node; what the configuration says is no longer used for logging in")]
+        public static partial void Outdated(ILogger logger, string user);
+
+        [LoggerMessage(1112, LogLevel.Error, "The user file could not be read again: {Reason}. The users before stay")]
+        public static partial void FileKept(ILogger logger, string reason);
+    }
+}

@@ -1,0 +1,58 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using ShardProxy.Configuration;
+using ShardProxy.DataPath;
+using ShardProxy.Wire.Tls;
+
+namespace ShardProxy.Composition;
+
+/// <summary>The data plane's settings as the configuration has them.</summary>
+internal static class DataPathSettings
+{
+    public static DataPathOptions Of(ProxyOptions options, ILoggerFactory loggers) => new()
+    {
+        ProxyId = options.ProxyId,
+        Listen = options.Listen,
+        Database = options.Database,
+        Users = [.. options.Users.Select(u => new UserCredential(u.Name, u.Password?.Reveal(), u.IsAdmin) { IsMonitor = u.IsMonitor })],
+        Authentication = options.TrustsClients ? ClientAuthentication.Trust : options.Authentication.Method,
+        Rules = options.Authentication.Rules,
+        AllowsCleartextPasswords = options.Authentication.AllowsCleartext,
+        UserFile = options.Authentication.UserFile,
+        UserLookup = Lookup(options),
+        MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
+        Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
+        DemandsTls = options.Tls is { IsRequired: true },
+        PoolSize = options.Pool.Size,
+        PoolMinimum = options.Pool.Minimum,
+        PoolReserve = options.Pool.Reserve,
+        PoolReserveAfter = options.Pool.ReserveAfter,
+        PoolMaxWaiting = options.Pool.MaxWaiting,
+        MaxPools = options.Pool.MaxPools,
+        NodeMaxConnections = options.Pool.MaxNodeConnections,
+        PoolIdleTimeout = options.Pool.IdleTimeout,
+        PoolLifetime = options.Pool.MaxLifetime,
+        PoolCheckAfterIdle = options.Pool.CheckAfterIdle,
+        NodeDownWait = options.Pool.NodeDownWait,
+        PoolWait = options.Pool.MaxWait,
+        ServerConnectTimeout = options.Pool.ConnectTimeout,
+        LoginTimeout = options.Limits.LoginTimeout,
+        HoldTimeout = options.Limits.HoldTimeout,
+        MaxClients = options.Limits.MaxClients,
+        MaxUnauthenticated = options.Limits.MaxUnauthenticated,
+        MaxMessageBytes = options.Limits.MaxMessageBytes,
+        MaxPreparedPerClient = options.Limits.MaxPreparedStatements,
+    };
+
+    private static UserLookupOptions Lookup(ProxyOptions options)
+    {
+        var home = options.HomeNode.Address;
+        return new UserLookupOptions(home.User, home.Password?.Reveal(), options.Database)
+        {
+            Query = options.Authentication.LookupQuery,
+            ServesUnwrittenUsers = options.Authentication.ServesHomeRoles,
+            CacheTime = options.Authentication.LookupCacheTime,
+        };
+    }
+}
