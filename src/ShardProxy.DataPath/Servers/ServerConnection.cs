@@ -140,6 +140,8 @@ internal sealed class ServerConnection : IAsyncDisposable
     /// </summary>
     public bool SkipToSync()
     {
+        var kept = 0L;
+        var gone = 0L;
         while (Owed.Count > 0)
         {
             if (Owed.Peek().Kind is ReplyKind.Sync)
@@ -147,7 +149,7 @@ internal sealed class ServerConnection : IAsyncDisposable
                 return true;
             }
 
-            NotDone(Owed.Dequeue());
+            NotDone(Owed.Dequeue(), ref kept, ref gone);
         }
 
         return false;
@@ -157,23 +159,31 @@ internal sealed class ServerConnection : IAsyncDisposable
     public void GiveUp()
     {
         MarkBroken();
+        var kept = 0L;
+        var gone = 0L;
         while (Owed.Count > 0)
         {
-            NotDone(Owed.Dequeue());
+            NotDone(Owed.Dequeue(), ref kept, ref gone);
         }
     }
 
-    private void NotDone(in OwedReply request)
+    // A statement is prepared anew by a Close and a Parse: without the Close the server still has the old one, with it but without the Parse none.
+    private void NotDone(in OwedReply request, ref long kept, ref long gone)
     {
         if (request.Kind == ReplyKind.Close && request.CanonicalId != 0)
         {
-            Statements.Restore(request.CanonicalId);
+            if (request.CanonicalId != gone)
+            {
+                kept = request.CanonicalId;
+                Statements.Restore(kept);
+            }
         }
         else if (request.Statement is { } statement)
         {
-            if (request.CanonicalId != 0)
+            if (request.CanonicalId != 0 && request.CanonicalId != kept)
             {
-                Statements.Remove(request.CanonicalId);
+                gone = request.CanonicalId;
+                Statements.Remove(gone);
             }
 
             if (ReferenceEquals(UnnamedStatement, statement))

@@ -1,32 +1,59 @@
 using System.Collections.Concurrent;
 using System.Text;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
-/// Gives every (text, parameter types) pair one id for the whole proxy, so that clients that prepare the same statement share it on
-/// a server connection. Bounded: past the bound new pairs get ids that nobody shares.
+/// Gives every (text, parameter types, search path) one id for the whole proxy, so that clients that prepare the same statement share it on
+/// a server connection. What a text means changes with the schema: after DDL the same text gets another id, so that a client that prepares
+/// it then is not answered by a statement prepared before. Bounded: past the bound new keys get ids that nobody shares.
 /// </summary>
 internal sealed class CanonicalStatements
 {
     private const int Maximum = 100_000;
 
-    private readonly ConcurrentDictionary<string, long> _ids = new(StringComparer.Ordinal);
+    private ConcurrentDictionary<string, long> _ids = new(StringComparer.Ordinal);
     private long _last;
 
     /// <summary>The id of a statement.</summary>
-    public long IdOf(ReadOnlySpan<byte> sql, ReadOnlySpan<byte> encodedTypes)
+    /// <param name="searchPath">As the client has set it, or null: it decides which tables and types the text names.</param>
+    public long IdOf(ReadOnlySpan<byte> sql, ReadOnlySpan<byte> encodedTypes, string? searchPath)
     {
-        // One string as the key: types as hexadecimal, then the text; a text cannot begin inside the hexadecimal part.
-        var key = string.Concat(Convert.ToHexString(encodedTypes), "|", Encoding.UTF8.GetString(sql));
-        if (_ids.TryGetValue(key, out var id))
+        // One string as the key: types as hexadecimal, the path with its length, then the text: none can be taken for a part of the next.
+        var key = searchPath is null
+            ? string.Concat(Convert.ToHexString(encodedTypes), "|", Encoding.UTF8.GetString(sql))
+            : $"{Convert.ToHexString(encodedTypes)}:{searchPath.Length}:{searchPath}|{Encoding.UTF8.GetString(sql)}";
+        var ids = Volatile.Read(ref _ids);
+        if (ids.TryGetValue(key, out var id))
         {
             return id;
         }
 
         id = Interlocked.Increment(ref _last);
-        return _ids.Count >= Maximum ? id : _ids.GetOrAdd(key, id);
+        return ids.Count >= Maximum ? id : ids.GetOrAdd(key, id);
     }
+
+    /// <summary>The schema has changed, or may have: what is prepared from now on is prepared anew.</summary>
+    public void Forget()
+    {
+        if (!Volatile.Read(ref _ids).IsEmpty)
+        {
+            Volatile.Write(ref _ids, new ConcurrentDictionary<string, long>(StringComparer.Ordinal));
+        }
+    }
+
+    /// <summary>True for statements after which the same text may mean something else.</summary>
+    public static bool MayChangeMeaning(StatementKind kind) => kind is StatementKind.CreateTable or StatementKind.AlterTable
+        or StatementKind.DropTable or StatementKind.OtherDdl or StatementKind.Other or StatementKind.Unparsable
+        or StatementKind.Discard;
+
+    /// <summary>
+    /// True for what a statement prepared before some DDL answers: "cached plan must not change result type", "cache lookup failed for type".
+    /// The DDL may not have come through the proxy.
+    /// </summary>
+    public static bool IsOutdated(ErrorFields error) => error.SqlState is "0A000" or "XX000";
 
     /// <summary>The server-side name of an id.</summary>
     public static byte[] NameOf(long id) => Encoding.ASCII.GetBytes($"sp_{id}");

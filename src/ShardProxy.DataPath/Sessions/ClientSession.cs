@@ -160,24 +160,27 @@ internal sealed class ClientSession(Session session)
         }
     }
 
-    // Everything in the start-up packet that is neither addressing nor the protocol's own is a run-time parameter.
+    // Everything in the start-up packet that is neither addressing nor the protocol's own is a run-time parameter. As in PostgreSQL, one
+    // that is named there goes before the same one in options.
     private static SessionSettings StartupSettings(StartupRequest startup)
     {
         var settings = SessionSettings.Empty;
+        if (startup["options"] is { } options)
+        {
+            foreach (var (name, value) in StartupOptions.Parse(options))
+            {
+                settings = settings.With(name, SqlIdentifier.Literal(value));
+            }
+        }
+
         foreach (var (name, value) in startup.Parameters)
         {
             switch (name)
             {
-                case "user" or "database" or "replication" or "application_name":
+                case "user" or "database" or "replication" or "application_name" or "options":
                     break;
                 case "client_encoding" when value.ToUpperInvariant() is "UTF8" or "UTF-8" or "UNICODE" or "'UTF8'":
-                    break;
-                case "options":
-                    foreach (var (optionName, optionValue) in StartupOptions.Parse(value))
-                    {
-                        settings = settings.With(optionName, SqlIdentifier.Literal(optionValue));
-                    }
-
+                    settings = settings.Without(name);
                     break;
                 default:
                     if (!name.StartsWith("_pq_.", StringComparison.Ordinal))

@@ -156,7 +156,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded);
+        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings["search_path"]);
         var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id);
         _names.Add(statement);
         _pipeline.PendingParse = statement;

@@ -67,6 +67,9 @@ internal sealed class Session
     /// <summary>The client's named prepared statements.</summary>
     public Dictionary<string, PreparedStatement> Prepared { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>The open transaction has run DDL: when it ends, the texts of statements may mean something else for everybody.</summary>
+    public bool ChangesMeaning { get; set; }
+
     /// <summary>Errors of the proxy's writing so far.</summary>
     public long Errors { get; private set; }
 

@@ -102,6 +102,12 @@ internal static class SessionServers
             return;
         }
 
+        if (session.ChangesMeaning)
+        {
+            session.ChangesMeaning = false;
+            session.Services.Canonical.Forget();
+        }
+
         if (session.HeldCount == 0)
         {
             return;

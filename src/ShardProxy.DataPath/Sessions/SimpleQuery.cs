@@ -253,9 +253,24 @@ internal sealed class SimpleQuery(Session session)
                 break;
         }
 
-        if (session.Relay.Error is not null)
+        if (session.Relay.Error is { } error)
         {
             session.Services.Counters.AddClientError();
+            if (CanonicalStatements.IsOutdated(error))
+            {
+                session.Services.Canonical.Forget();
+            }
+        }
+        else if (CanonicalStatements.MayChangeMeaning(shape.Kind))
+        {
+            // Now for this client, and for the others when it has committed.
+            session.Services.Canonical.Forget();
+            session.ChangesMeaning = transaction.State != BlockState.Idle;
+        }
+
+        if (session.Relay.Error is not null)
+        {
+            // The schema is as it was.
         }
         else if (plan.ChangesSchema && transaction.State == BlockState.InBlock)
         {

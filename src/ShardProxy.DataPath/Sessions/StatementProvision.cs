@@ -21,10 +21,11 @@ internal static class StatementProvision
 
         if (has)
         {
-            // Somebody else prepared it here: the unnamed statement answers in its place, in the right order.
-            MessageWriter.Parse(server.Output, ""u8, statement.Sql, statement.EncodedTypes);
-            server.UnnamedStatement = null;
-            server.Owed.Enqueue(ReplyKind.Parse, isHidden: false, statement);
+            // Somebody else prepared it here, perhaps before DDL the proxy knows nothing of: what this client parses now is what it gets.
+            MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', statement.ServerName);
+            server.Owed.Enqueue(ReplyKind.Close, isHidden: true, canonicalId: statement.CanonicalId);
+            MessageWriter.Parse(server.Output, statement.ServerName, statement.Sql, statement.EncodedTypes);
+            server.Owed.Enqueue(ReplyKind.Parse, isHidden: false, statement, statement.CanonicalId);
         }
         else
         {
