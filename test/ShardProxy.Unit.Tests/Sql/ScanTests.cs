@@ -148,6 +148,9 @@ public sealed class ScanTests
         new object[] { "too many NOTs", "SELECT " + string.Concat(Enumerable.Repeat("NOT ", 100_000)) + "true", "54001" },
         new object[] { "too many casts", "SELECT 1" + string.Concat(Enumerable.Repeat("::int", 100_000)), "54001" },
         new object[] { "too many unions", "SELECT 1" + string.Concat(Enumerable.Repeat(" UNION SELECT 1", 50_000)), "54001" },
+        new object[] { "too many unions of lists", "SELECT 1, 2" + string.Concat(Enumerable.Repeat(" UNION SELECT 1, 2", 50_000)), "54001" },
+        new object[] { "too many terms in a list", "SELECT 1, f(1, 2" + string.Concat(Enumerable.Repeat("+1", 100_000)) + "), 3", "54001" },
+        new object[] { "too many terms around lists", "SELECT true" + string.Concat(Enumerable.Repeat(" OR a IN (1, 2)", 30_000)), "54001" },
         new object[] { "too many joins", "SELECT 1 FROM a" + string.Concat(Enumerable.Repeat(" JOIN a USING (k)", 10_000)), "54001" },
         new object[] { "too deep", "SELECT " + new string('(', 100_000) + "1" + new string(')', 100_000), "54001" },
         new object[] { "too deep in brackets", "SELECT ARRAY" + new string('[', 100_000), "54001" },
@@ -188,6 +191,8 @@ public sealed class ScanTests
         Assert.That(alternatives.Relations[0].Pins[0].Values, Has.Length.EqualTo(9_001));
         var nested = string.Concat(Enumerable.Repeat("(SELECT a FROM t WHERE k = ", 300)) + "1" + new string(')', 300);
         Assert.That(_bench.Shape("SELECT " + nested).Relations, Has.Length.EqualTo(300));
+        var rows = string.Join(", ", Enumerable.Range(1, ushort.MaxValue).Select(i => $"(${i}::text)"));
+        Assert.That(_bench.Shape("VALUES " + rows).Kind, Is.EqualTo(StatementKind.Select));
     }
 
     [Test]
