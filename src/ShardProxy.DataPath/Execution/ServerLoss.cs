@@ -17,6 +17,10 @@ internal static class ServerLoss
         session.Fail(mayHaveWritten && !inBlock ? PoolErrors.OutcomeUnknown(server.Node.Name) : PoolErrors.Lost(server.Node.Name));
     }
 
+    /// <summary>Whether a failure of reading or writing means that the server is gone, and not the client.</summary>
+    public static bool IsLoss(Session session, Exception e) =>
+        e is IOException or InvalidOperationException || (e is OperationCanceledException && !session.Connection.Closed.IsCancellationRequested);
+
     /// <summary>Takes a lost server out of the session without telling anyone.</summary>
     public static void Drop(Session session, ServerConnection server)
     {

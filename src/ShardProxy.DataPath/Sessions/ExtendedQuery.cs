@@ -79,23 +79,22 @@ internal sealed class ExtendedQuery(Session session)
         {
             await _pipeline.FailAsync(() => SimpleQuery.ReportUnavailable(session, e)).ConfigureAwait(false);
         }
-        catch (ServerLostException e)
-        {
-            await _pipeline.LostAsync(e.Server).ConfigureAwait(false);
-        }
         catch (ShardProxyException e)
         {
             await _pipeline.FailAsync(() => session.Fail(e.Error)).ConfigureAwait(false);
         }
-        catch (Exception e) when (_pipeline.Server is { } server && e is IOException or InvalidOperationException or OperationCanceledException && !session.Connection.Closed.IsCancellationRequested)
+        catch (Exception e) when (e is ServerLostException || (_pipeline.Server is not null && ServerLoss.IsLoss(session, e)))
         {
-            await _pipeline.LostAsync(_pipeline.Server!).ConfigureAwait(false);
+            await _pipeline.LostAsync((e as ServerLostException)?.Server ?? _pipeline.Server!).ConfigureAwait(false);
         }
 
-        if (tag == FrontendTag.Sync && CopyServer is null)
+        if (tag == FrontendTag.Sync && _pipeline.SkipToSync)
         {
-            _inBatch = false;
+            // What failed in the Sync itself: the client still waits for its end.
+            await SyncAsync().ConfigureAwait(false);
         }
+
+        _inBatch &= tag != FrontendTag.Sync || CopyServer is not null;
     }
 
     /// <summary>Takes one message of the client while a server takes COPY data.</summary>

@@ -9,8 +9,8 @@ internal static class Libpq
     /// <summary>Runs one command; returns exit code, output and errors.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string connection, string? password, string command = "SELECT 1", CancellationToken cancellationToken = default)
     {
-        var binaries = await TestPrerequisites.EnsureAsync(cancellationToken);
-        var start = new ProcessStartInfo(binaries.Program("psql"), ["-X", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-d", connection, "-c", command])
+        var psql = await TestPrerequisites.EnsureClientProgramAsync("psql", cancellationToken);
+        var start = new ProcessStartInfo(psql, ["-X", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-d", connection, "-c", command])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -148,13 +148,16 @@ internal sealed class ServerLossTests
         await using var home = FakeBackend.Start(_ => FakeReply.Command("OK"));
         await using var proxy = await StartAsync(home);
         var clients = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => proxy.LoginAsync()));
-        for (var round = 0; round < 20; round++)
+        for (var round = 0; round < 200; round++)
         {
             await Task.WhenAll(clients.Select(c => c.QueryAsync("SELECT 1")));
             await home.SendToAllAsync(Backend.ErrorResponse("57P01", "terminating connection due to administrator command", "FATAL"));
-            home.CutAll();
-
-            await UntilAsync(() => home.OpenConnections == 0);
+            await UntilAsync(() =>
+            {
+                // One that was being opened for a client which another served first may come late.
+                home.CutAll();
+                return home.OpenConnections == 0;
+            });
 
             var replies = await Task.WhenAll(clients.Select((c, i) => i % 2 == 0 ? c.QueryAsync("SELECT 1") : c.ExecuteAsync("SELECT 1")));
             foreach (var reply in replies)
@@ -194,6 +197,18 @@ internal sealed class ServerLossTests
         Assert.That((await client.QueryAsync($"SELECT * FROM a WHERE id = {key}")).Status, Is.EqualTo('E'));
         Assert.That((await client.QueryAsync("ROLLBACK")).ToString(), Is.EqualTo("C[ROLLBACK]\nZ[I]"));
         Assert.That((await client.QueryAsync("SELECT 1")).SqlState, Is.Null);
+    }
+
+    [Test]
+    public async Task AParseWithoutAServerIsAnsweredAtItsSync()
+    {
+        var gone = FakeBackend.Start();
+        await using var proxy = await ProxyUnderTest.StartAsync([gone.EndPoint], "app", Tables, o => o with { NodeDownWait = TimeSpan.FromMilliseconds(200) });
+        using var client = await proxy.LoginAsync();
+        await gone.DisposeAsync();
+        await client.SendAsync(Parse("", "SELECT 1"), Sync());
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("08001", 'I')), reply.ToString());
     }
 
     [Test]

@@ -12,9 +12,13 @@ public static class TestPrerequisites
 {
     private const string Variable = "SHARDPROXY_INSTALL_MISSING";
 
+    private static readonly SemaphoreSlim OneAtATime = new(1);
+    private static bool _isChosen;
+
     /// <summary>The server programs; libpg_query is there too.</summary>
     public static async Task<ServerBinaries> EnsureAsync(CancellationToken cancellationToken = default)
     {
+        await ChooseServerAsync(cancellationToken);
         var found = await Prerequisites.ProbeAsync(cancellationToken);
         if (found.IsComplete)
         {
@@ -26,12 +30,41 @@ public static class TestPrerequisites
         return await OrFailWithTheLineAsync(install => Prerequisites.EnsureAsync(install, line => TestContext.Progress.WriteLine(line), cancellationToken));
     }
 
+    /// <summary>
+    /// Full path of one of PostgreSQL's client programs, such as <c>psql</c>: of the servers' own version where it comes with them, else of
+    /// another version on this machine.
+    /// </summary>
+    public static async Task<string> EnsureClientProgramAsync(string program, CancellationToken cancellationToken = default)
+    {
+        var server = await EnsureAsync(cancellationToken);
+        return new[] { server.Directory }.Concat(ServerBinaries.VersionedDirectories(ServerBinaries.VersionedRoots)).Select(d => Path.Combine(d, program)).FirstOrDefault(File.Exists)
+            ?? await EnsureProgramAsync(program, "postgresql-client", cancellationToken);
+    }
+
     /// <summary>Full path of a further program, such as <c>promtool</c> of package <c>prometheus</c>.</summary>
     public static async Task<string> EnsureProgramAsync(string program, string package, CancellationToken cancellationToken = default)
     {
         await using var turn = await TurnAsync(cancellationToken);
         return await OrFailWithTheLineAsync(
             install => SystemProgram.EnsureAsync(program, package, install, line => TestContext.Progress.WriteLine(line), cancellationToken));
+    }
+
+    private static async Task ChooseServerAsync(CancellationToken cancellationToken)
+    {
+        await OneAtATime.WaitAsync(cancellationToken);
+        try
+        {
+            if (!_isChosen)
+            {
+                await using var turn = await TurnAsync(cancellationToken);
+                await TestPostgres.ChooseAsync(Environment.GetEnvironmentVariable(Variable) == "1", line => TestContext.Progress.WriteLine(line), cancellationToken);
+                _isChosen = true;
+            }
+        }
+        finally
+        {
+            OneAtATime.Release();
+        }
     }
 
     private static async Task<T> OrFailWithTheLineAsync<T>(Func<bool, Task<T>> ensure)

@@ -25,9 +25,9 @@ internal static class PostgresProgram
     public static async Task<ProgramResult> RunAsync(
         string program, string connectionString, IReadOnlyList<string> arguments, string? input, CancellationToken cancellationToken)
     {
-        var binaries = await TestPrerequisites.EnsureAsync(cancellationToken);
+        var path = await TestPrerequisites.EnsureClientProgramAsync(program, cancellationToken);
         var target = new NpgsqlConnectionStringBuilder(connectionString);
-        var start = new ProcessStartInfo(binaries.Program(program), arguments)
+        var start = new ProcessStartInfo(path, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
