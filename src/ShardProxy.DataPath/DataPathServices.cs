@@ -28,6 +28,9 @@ internal sealed record DataPathServices(
     /// <summary>The options in force now.</summary>
     public DataPathOptions Options => Live.Current;
 
+    /// <summary>Backends that clients have ended.</summary>
+    public KillWatch Kills { get; } = new(Time);
+
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
 }

@@ -10,9 +10,12 @@ internal static class ServerLoss
     /// Takes the server out of the session and writes the error. A write outside a block may have been committed: its outcome is
     /// unknown (08007). Inside a block nothing can have been committed: the block has failed (08006).
     /// </summary>
+    /// <exception cref="SessionEndedException">The server's own last words are what the client has to be told.</exception>
     public static void Report(Session session, ServerConnection server, bool mayHaveWritten)
     {
+        var wasPinned = server.IsPinned;
         var inBlock = session.Transaction.State != BlockState.Idle && !session.Transaction.IsImplicit;
+        SessionEnd.ThrowIfTold(session, server, wasPinned);
         Drop(session, server);
         session.Fail(mayHaveWritten && !inBlock ? PoolErrors.OutcomeUnknown(server.Node.Name) : PoolErrors.Lost(server.Node.Name));
     }

@@ -64,9 +64,11 @@ internal sealed class BackendPool
     /// <summary>Leases a connection; completes synchronously when one is idle.</summary>
     /// <param name="joins">The client's transaction is under way elsewhere: a pause does not hold it.</param>
     /// <param name="client">Cancelled when the client has left: its wait ends within a sweep.</param>
+    /// <param name="own">The connection whose process id the client was told: preferred.</param>
+    /// <param name="wantsOwn">The client has not been told one yet: a connection that stands for nobody else is opened while there is room.</param>
     /// <exception cref="ServerUnavailableException">Login refused, node unreachable, line full, or the wait's deadline passed.</exception>
     /// <exception cref="OperationCanceledException">The client has left.</exception>
-    public ValueTask<ServerConnection> LeaseAsync(bool joins, CancellationToken client)
+    public ValueTask<ServerConnection> LeaseAsync(bool joins, CancellationToken client, ServerConnection? own = null, bool wantsOwn = false)
     {
         ServerConnection? stale = null;
         PoolWaiter? waiter = null;
@@ -74,7 +76,7 @@ internal sealed class BackendPool
         lock (_lock)
         {
             _lastLease = _context.Clock.Now;
-            if (_line.Count == 0 && (joins || !_isPaused) && _idle.Take() is { } server)
+            if (_line.Count == 0 && (joins || !_isPaused) && TakeIdle(own, wantsOwn, ref openings) is { } server)
             {
                 if (Options.PoolCheckAfterIdle is not { Ticks: > 0 } limit || _lastLease - server.IdleSince <= _context.Clock.Ticks(limit))
                 {
@@ -92,7 +94,7 @@ internal sealed class BackendPool
 
                 _figures.Waited++;
                 waiter = _line.Join(_context.Time.GetTimestamp(), joins, client);
-                openings = PrepareOpenings();
+                openings += PrepareOpenings();
             }
         }
 
@@ -195,13 +197,7 @@ internal sealed class BackendPool
     {
         lock (_lock)
         {
-            if (_idle.Count == 0)
-            {
-                return false;
-            }
-
-            _idle.GiveUpOldest(1);
-            return true;
+            return _idle.TryGiveUpOldest();
         }
     }
 
@@ -241,12 +237,46 @@ internal sealed class BackendPool
     public void Pump()
     {
         int openings;
+        while (ServeOne())
+        {
+            // Until nobody waits or nothing is idle.
+        }
+
         lock (_lock)
         {
             openings = PrepareOpenings();
         }
 
         StartOpenings(openings);
+    }
+
+    // For a client without one of its own the line gets what is opened for it; where nothing can be opened now, another client's will do.
+    private ServerConnection? TakeIdle(ServerConnection? own, bool wantsOwn, ref int openings) =>
+        _idle.Take(own, unassignedOnly: wantsOwn) is { } server ? server
+        : !wantsOwn || _open >= Options.PoolSize || (openings = PrepareOpenings(atLeast: 1)) == 0 ? _idle.Take()
+        : null;
+
+    // Who waits for a connection of its own takes any when that could not be opened.
+    private bool ServeOne()
+    {
+        PoolWaiter? waiter;
+        ServerConnection? server;
+        lock (_lock)
+        {
+            if (_isPaused || _line.Count == 0 || (server = _idle.Take()) is null)
+            {
+                return false;
+            }
+
+            waiter = TakeWaiter();
+            if (waiter is null)
+            {
+                _idle.Push(server);
+            }
+        }
+
+        waiter?.Grant(server);
+        return waiter is not null;
     }
 
     private ServerUnavailableException? Refusal()
@@ -287,7 +317,7 @@ internal sealed class BackendPool
         Link.Starved.Any && Link.Starved.Peek() is { } other && other != this && (_line.Count == 0 || other.Open + 1 < _open);
 
     // How many connections to open now; each is counted already.
-    private int PrepareOpenings()
+    private int PrepareOpenings(int atLeast = 0)
     {
         var count = 0;
         if (_isClosed || IsRetired)
@@ -296,7 +326,7 @@ internal sealed class BackendPool
         }
 
         var now = _context.Clock.Now;
-        var wanted = _isPaused ? (_line.FirstServed(isPaused: true) is null ? 0 : 1) : _line.Count;
+        var wanted = _isPaused ? (_line.FirstServed(isPaused: true) is null ? 0 : 1) : Math.Max(_line.Count, atLeast > 0 ? _opening + atLeast : 0);
         if (!_isPaused && now - _lastLease < _context.Clock.Ticks(Options.PoolIdleTimeout))
         {
             wanted = Math.Max(wanted, Options.PoolMinimum - (_open - _opening));
@@ -376,15 +406,7 @@ internal sealed class BackendPool
     {
         PoolWaiter? refused = null;
         var hasNone = failure.SqlState == "53300";
-        if (NodeLink.IsOutage(failure))
-        {
-            Link.Failed(failure);
-        }
-        else
-        {
-            Link.Succeeded();
-        }
-
+        Link.Ended(failure);
         Link.Release();
         lock (_lock)
         {
@@ -458,43 +480,17 @@ internal sealed class BackendPool
         _idle.Sweep(now, oldest, spare: _lastLease < oldest ? int.MaxValue : _open - Options.PoolMinimum, surplus: _open - Limit);
     }
 
-    // Takes the first who can be served; those whose client has left are passed over.
-    private PoolWaiter? TakeWaiter(bool isGrant = true)
-    {
-        while (_line.FirstServed(_isPaused) is { } first)
-        {
-            _line.Take(first);
-            _figures.EndWait(_context.Time.GetElapsedTime(first.Since));
-            if (!first.Client.IsCancellationRequested || !isGrant)
-            {
-                return first;
-            }
-
-            first.Refuse(new OperationCanceledException(first.Client));
-        }
-
-        return null;
-    }
+    private PoolWaiter? TakeWaiter(bool isGrant = true) => _line.TakeServed(_isPaused, isGrant, _figures, _context.Time);
 
     private void Forget(ServerConnection server)
     {
         _open--;
         _figures.Closed++;
         Link.Release();
+        server.KeepLastWords();
         server.Discard();
     }
 
-    private PoolSnapshot SnapshotLocked() => new(
-        Node.Name, Key.Database, Key.User, _idle.Count, _open - _idle.Count - _opening, _opening, _line.Count, Options.PoolSize, _figures.Waited, _figures.MaxWaitMs)
-    {
-        Minimum = Options.PoolMinimum,
-        Reserve = Options.PoolReserve,
-        ReserveInUse = Math.Max(0, _open - Options.PoolSize),
-        LongestWaitMs = _line.First is { } first ? _context.Time.GetElapsedTime(first.Since).TotalMilliseconds : 0,
-        Opened = _figures.Opened,
-        Closed = _figures.Closed,
-        Errors = _figures.Errors,
-        Timeouts = _figures.Timeouts,
-        IsPaused = _isPaused,
-    };
+    private PoolSnapshot SnapshotLocked() => _figures.Snapshot(
+        this, Options, _idle.Count, _open, _opening, _line, _line.First is { } first ? _context.Time.GetElapsedTime(first.Since) : TimeSpan.Zero, _isPaused);
 }

@@ -9,13 +9,21 @@ internal sealed class IdleServers(Action<ServerConnection> forget)
 
     public void Push(ServerConnection server) => _servers.Add(server);
 
-    /// <summary>The one used last that still lives.</summary>
-    public ServerConnection? Take()
+    /// <summary>One that still lives: the given one, else the one used last of those nobody's process id stands for, else any.</summary>
+    /// <param name="own">The one whose process id the client was told, or null.</param>
+    /// <param name="unassignedOnly">None that stands for another client.</param>
+    public ServerConnection? Take(ServerConnection? own = null, bool unassignedOnly = false)
     {
         while (_servers.Count > 0)
         {
-            var server = _servers[^1];
-            _servers.RemoveAt(_servers.Count - 1);
+            var index = Choose(own, unassignedOnly);
+            if (index < 0)
+            {
+                return null;
+            }
+
+            var server = _servers[index];
+            _servers.RemoveAt(index);
             if (server.IsClean && !server.HasSpoken())
             {
                 return server;
@@ -27,6 +35,26 @@ internal sealed class IdleServers(Action<ServerConnection> forget)
         return null;
     }
 
+    // Of those that stand for others, the one idle longest: its client may be away.
+    private int Choose(ServerConnection? own, bool unassignedOnly)
+    {
+        var unassigned = -1;
+        for (var i = _servers.Count - 1; i >= 0; i--)
+        {
+            if (ReferenceEquals(_servers[i], own))
+            {
+                return i;
+            }
+
+            if (unassigned < 0 && _servers[i].AssignedTo is null)
+            {
+                unassigned = i;
+            }
+        }
+
+        return unassigned >= 0 ? unassigned : unassignedOnly ? -1 : 0;
+    }
+
     /// <summary>Gives up those idle longest.</summary>
     public void GiveUpOldest(int count)
     {
@@ -36,6 +64,18 @@ internal sealed class IdleServers(Action<ServerConnection> forget)
         }
 
         _servers.RemoveRange(0, count);
+    }
+
+    /// <summary>Gives up the one idle longest, if there is any.</summary>
+    public bool TryGiveUpOldest()
+    {
+        if (_servers.Count == 0)
+        {
+            return false;
+        }
+
+        GiveUpOldest(1);
+        return true;
     }
 
     /// <summary>Gives up the dead and the expired, and as many as can be spared of those idle since before <paramref name="oldest"/>.</summary>

@@ -73,6 +73,19 @@ internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random rando
         }
     }
 
+    /// <summary>An attempt ended like that.</summary>
+    public void Ended(ServerUnavailableException failure)
+    {
+        if (IsOutage(failure))
+        {
+            Failed(failure);
+        }
+        else
+        {
+            Succeeded();
+        }
+    }
+
     /// <summary>The node has answered, be it with a refusal that concerns one login only.</summary>
     public void Succeeded()
     {

@@ -1,3 +1,5 @@
+using ShardProxy.Model.Views;
+
 namespace ShardProxy.DataPath.Servers;
 
 /// <summary>Counts of one pool; written under its lock.</summary>
@@ -25,6 +27,20 @@ internal sealed class PoolFigures
     public long Errors { get; set; }
 
     public double MaxWaitMs { get; private set; }
+
+    public PoolSnapshot Snapshot(BackendPool pool, DataPathOptions options, int idle, int open, int opening, WaitLine line, TimeSpan longestWait, bool isPaused) => new(
+        pool.Node.Name, pool.Key.Database, pool.Key.User, idle, open - idle - opening, opening, line.Count, options.PoolSize, Waited, MaxWaitMs)
+    {
+        Minimum = options.PoolMinimum,
+        Reserve = options.PoolReserve,
+        ReserveInUse = Math.Max(0, open - options.PoolSize),
+        LongestWaitMs = longestWait.TotalMilliseconds,
+        Opened = Opened,
+        Closed = Closed,
+        Errors = Errors,
+        Timeouts = Timeouts,
+        IsPaused = isPaused,
+    };
 
     public void EndWait(TimeSpan waited) => MaxWaitMs = Math.Max(MaxWaitMs, waited.TotalMilliseconds);
 }

@@ -1,7 +1,10 @@
+using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using ShardProxy.DataPath.Sessions;
 using ShardProxy.Model.Topology;
+using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
 using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.DataPath.Servers;
@@ -97,11 +100,20 @@ internal sealed class ServerConnection : IAsyncDisposable
     /// <summary>It holds state of its session that cannot be carried: it is kept for that session and never goes back to the pool.</summary>
     public bool IsPinned { get; set; }
 
+    /// <summary>The living session whose client was told this server's process id, or null.</summary>
+    public Session? AssignedTo { get; set; }
+
+    /// <summary>The payload of the FATAL error it ended with, or null.</summary>
+    public byte[]? LastWords { get; set; }
+
     /// <summary>The connection is unusable.</summary>
     public bool IsBroken { get; private set; }
 
     /// <summary>True when it may go back to the pool (law 5).</summary>
-    public bool IsClean => !IsBroken && !WasCancelled && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.Closed.IsCancellationRequested;
+    public bool IsClean => !WasCancelled && IsSettled;
+
+    /// <summary>True when its own session may go on with it.</summary>
+    public bool IsSettled => !IsBroken && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.Closed.IsCancellationRequested;
 
     /// <summary>Makes it a pool's.</summary>
     public void Join(BackendPool pool, long now, long expiresAt)
@@ -131,6 +143,32 @@ internal sealed class ServerConnection : IAsyncDisposable
         catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException)
         {
             return true;
+        }
+    }
+
+    /// <summary>Keeps the FATAL error that has arrived unasked, if one has. For the owner of an idle connection only.</summary>
+    public void KeepLastWords()
+    {
+        try
+        {
+            if (LastWords is not null || !Input.TryRead(out var result))
+            {
+                return;
+            }
+
+            var left = result.Buffer;
+            while (LastWords is null && FrameHeader.TryRead(left, ushort.MaxValue, out var header) && left.Length >= header.TotalBytes)
+            {
+                var payload = left.Slice(FrameHeader.Bytes, header.PayloadBytes).ToArray();
+                LastWords = header.Tag == BackendTag.ErrorResponse && ErrorFields.Read(payload).Severity == "FATAL" ? payload : null;
+                left = left.Slice(header.TotalBytes);
+            }
+
+            Input.AdvanceTo(result.Buffer.Start);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or InvalidOperationException or ProtocolException)
+        {
+            // It has ended without a word.
         }
     }
 

@@ -36,6 +36,24 @@ internal sealed class WaitLine
         return waiter;
     }
 
+    /// <summary>Takes the first who can be served; those whose client has left are passed over where it is a grant.</summary>
+    public PoolWaiter? TakeServed(bool isPaused, bool isGrant, PoolFigures figures, TimeProvider time)
+    {
+        while (FirstServed(isPaused) is { } first)
+        {
+            Take(first);
+            figures.EndWait(time.GetElapsedTime(first.Since));
+            if (!first.Client.IsCancellationRequested || !isGrant)
+            {
+                return first;
+            }
+
+            first.Refuse(new OperationCanceledException(first.Client));
+        }
+
+        return null;
+    }
+
     /// <summary>Takes one out, wherever it stands; it is the caller's to grant or refuse.</summary>
     public void Take(PoolWaiter waiter)
     {

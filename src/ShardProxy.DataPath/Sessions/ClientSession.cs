@@ -39,6 +39,11 @@ internal sealed class ClientSession(Session session)
                 session.SetState(session.Transaction.State == BlockState.Idle ? "idle" : "idle in transaction");
             }
         }
+        catch (SessionEndedException e)
+        {
+            MessageWriter.Raw(session.Output, BackendTag.ErrorResponse, e.Words);
+            await session.Output.FlushAsync().ConfigureAwait(false);
+        }
         finally
         {
             SessionServers.ReleaseAll(session);
@@ -122,6 +127,13 @@ internal sealed class ClientSession(Session session)
             session.Settings = StartupSettings(session.Identity.Startup);
             session.StartupSettings = session.Settings;
             var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            session.WantsAssignment = false;
+            if (server.AssignedTo is null)
+            {
+                server.AssignedTo = session;
+                session.Assigned = server;
+            }
+
             foreach (var (name, value) in server.Parameters)
             {
                 var shown = name switch
@@ -142,7 +154,9 @@ internal sealed class ClientSession(Session session)
         }
 
         SessionServers.Release(session);
-        MessageWriter.BackendKeyData(session.Output, session.ProcessId, session.Secret);
+        // Above every process id of a system: no backend is ever ended or cancelled by mistake.
+        session.KeyProcessId = session.Assigned?.ProcessId ?? 0x40000000 | (session.ProcessId & 0x3FFFFFFF);
+        MessageWriter.BackendKeyData(session.Output, session.KeyProcessId, session.Secret);
         MessageWriter.ReadyForQuery(session.Output, (byte)'I');
         await session.Relay.FlushClientAsync().ConfigureAwait(false);
         return true;
@@ -152,7 +166,7 @@ internal sealed class ClientSession(Session session)
     {
         if (e.ErrorPayload is { } payload)
         {
-            MessageWriter.Raw(session.Output, BackendTag.ErrorResponse, payload);
+            MessageWriter.Raw(session.Output, BackendTag.ErrorResponse, ErrorFields.WithSeverity(payload, "FATAL"));
         }
         else
         {

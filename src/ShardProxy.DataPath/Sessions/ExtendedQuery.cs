@@ -219,6 +219,7 @@ internal sealed class ExtendedQuery(Session session)
 
             if (await _pipeline.UseAsync(portal.Dispatch.Table.Node(portal.Dispatch.NodeId), portal.Dispatch.Table).ConfigureAwait(false) is { } server)
             {
+                SessionEnd.Note(session, statement.Shape);
                 _pipeline.Provide(server, statement);
                 StatementProvision.WriteBind(server, portal, portalName);
                 portal.Server = server;

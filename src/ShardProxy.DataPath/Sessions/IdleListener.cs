@@ -20,7 +20,8 @@ internal sealed class IdleListener(Session session)
             return await session.Input.ReadAsync(session.Connection.Closed).ConfigureAwait(false);
         }
 
-        var client = session.Input.ReadAsync(session.Connection.Closed).AsTask();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(session.Connection.Closed);
+        var client = session.Input.ReadAsync(stop.Token).AsTask();
         while (!client.IsCompleted)
         {
             var spoken = server.Input.ReadAsync(CancellationToken.None).AsTask();
@@ -30,10 +31,20 @@ internal sealed class IdleListener(Session session)
                 server.Input.CancelPendingRead();
             }
 
-            if (!await PassOnAsync(server, spoken).ConfigureAwait(false))
+            if (await PassOnAsync(server, spoken).ConfigureAwait(false))
             {
-                break;
+                continue;
             }
+
+            server.KeepLastWords();
+            if (server.LastWords is { } words && !client.IsCompleted)
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+                await client.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false);
+                throw new SessionEndedException(words);
+            }
+
+            break;
         }
 
         // A cancellation that came after the read had ended must not meet the next one.

@@ -344,7 +344,8 @@ internal sealed class ReplyRelay(PipeWriter client)
         var owed = server.Owed;
         if (fields.Severity is "FATAL" or "PANIC")
         {
-            // The server is going away: nothing else will be answered. The session turns it into an error of its own.
+            // The server is going away: nothing else will be answered. The session tells the client, or turns it into an error of its own.
+            server.LastWords = payload.ToArray();
             server.MarkBroken();
             return false;
         }

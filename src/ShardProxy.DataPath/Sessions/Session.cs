@@ -121,6 +121,15 @@ internal sealed class Session
 
     public string PinReason { get; private set; } = "";
 
+    /// <summary>The server whose process id the client was told, so that <c>pg_backend_pid()</c> is that one whenever it can be; null when none was free.</summary>
+    public ServerConnection? Assigned { get; set; }
+
+    /// <summary>The client has not been told a process id yet.</summary>
+    public bool WantsAssignment { get; set; } = true;
+
+    /// <summary>First half of the cancel key the client was told.</summary>
+    public int KeyProcessId { get; set; }
+
     public DateTimeOffset ConnectedAt { get; }
 
     public long StateSince => Volatile.Read(ref _stateSince);

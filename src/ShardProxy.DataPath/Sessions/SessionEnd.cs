@@ -29,6 +29,8 @@ internal static class SessionEnd
     /// <exception cref="SessionEndedException">They are.</exception>
     public static void ThrowIfTold(Session session, ServerConnection server, bool wasPinned)
     {
+        // Writing to it may have failed before its last words were read.
+        server.KeepLastWords();
         if (server.LastWords is { } words && session.HeldCount <= 1 && IsTold(session, words, wasPinned))
         {
             throw new SessionEndedException(words);

@@ -7,7 +7,7 @@ using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.DataPath.Sessions;
 
-/// <summary>All sessions by the process id in their cancel keys.</summary>
+/// <summary>All sessions by their numbers.</summary>
 internal sealed class SessionRegistry
 {
     private readonly ConcurrentDictionary<int, Session> _sessions = new();
@@ -26,12 +26,26 @@ internal sealed class SessionRegistry
 
     public void Remove(Session session) => _sessions.TryRemove(session.ProcessId, out _);
 
-    /// <summary>The session of a cancel key, or null; the secret is compared in constant time.</summary>
-    public Session? Find(int processId, int secret) =>
-        _sessions.TryGetValue(processId, out var session)
-        && CryptographicOperations.FixedTimeEquals(BitConverter.GetBytes(session.Secret), BitConverter.GetBytes(secret))
-            ? session
-            : null;
+    /// <summary>
+    /// The session of a cancel key, or null; the secret is compared in constant time. Several sessions can have been told the process id of
+    /// one server, one after another.
+    /// </summary>
+    public Session? Find(int processId, int secret)
+    {
+        Span<byte> told = stackalloc byte[sizeof(int)];
+        Span<byte> known = stackalloc byte[sizeof(int)];
+        BitConverter.TryWriteBytes(told, secret);
+        foreach (var (_, session) in _sessions)
+        {
+            BitConverter.TryWriteBytes(known, session.Secret);
+            if (session.KeyProcessId == processId && CryptographicOperations.FixedTimeEquals(told, known))
+            {
+                return session;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Every session now.</summary>
     public ICollection<Session> All() => _sessions.Values;

@@ -22,11 +22,12 @@ internal static class SessionServers
                 : PrepareAsync(session, held);
         }
 
-        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed);
+        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.Assigned, session.WantsAssignment);
         if (lease.IsCompletedSuccessfully)
         {
             var server = lease.Result;
             session.Hold(server);
+            SessionEnd.ThrowIfEnded(session, server);
             return session.Transaction.State == BlockState.Idle && session.Settings.SameAs(server.Settings)
                 ? new ValueTask<ServerConnection>(server)
                 : PrepareAsync(session, server);
@@ -49,6 +50,7 @@ internal static class SessionServers
             }
 
             session.Hold(server);
+            SessionEnd.ThrowIfEnded(session, server);
             return session.Transaction.State == BlockState.Idle && session.Settings.SameAs(server.Settings)
                 ? server
                 : await PrepareAsync(session, server).ConfigureAwait(false);
@@ -115,7 +117,7 @@ internal static class SessionServers
 
         foreach (var server in session.HeldServers())
         {
-            if (server.IsPinned && server.IsClean)
+            if (server.IsPinned && server.IsSettled)
             {
                 continue;
             }
@@ -151,6 +153,10 @@ internal static class SessionServers
         }
 
         session.Transaction.End();
+        if (session.Assigned is { } assigned)
+        {
+            assigned.AssignedTo = null;
+        }
     }
 
     // A pooled connection may have died unseen: nothing of the client's was on it, so another one does as well.

@@ -191,6 +191,7 @@ internal sealed class SimpleQuery(Session session)
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
         var restores = TransparentCommands.Restores(session, shape);
         relay.ForwardsReady = !restores;
+        SessionEnd.Note(session, shape);
         var mayWrite = MayWrite(shape);
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);

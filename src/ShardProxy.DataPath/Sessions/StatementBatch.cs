@@ -214,6 +214,11 @@ internal sealed class StatementBatch(Session session)
         var node = last is { } route ? route.Table.Node(route.NodeId) : table.HomeNode;
         var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
         var mayWrite = statements.Any(s => SimpleQuery.MayWrite(s.Shape));
+        foreach (var statement in statements)
+        {
+            SessionEnd.Note(session, statement.Shape);
+        }
+
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
         if (outcome != SingleOutcome.Answered)

@@ -45,4 +45,26 @@ public sealed record ErrorFields(string Severity, string SqlState, string Messag
 
         return new ErrorFields(severity, sqlState, message, constraint);
     }
+
+    /// <summary>The payload with another severity: what is an error of a statement ends a connection that is only being made.</summary>
+    public static byte[] WithSeverity(ReadOnlySpan<byte> payload, string severity)
+    {
+        var changed = new List<byte>(payload.Length + 8);
+        while (payload.Length > 1 && payload[0] != 0)
+        {
+            var end = payload[1..].IndexOf((byte)0);
+            if (end < 0)
+            {
+                break;
+            }
+
+            changed.Add(payload[0]);
+            changed.AddRange(payload[0] is (byte)'S' or (byte)'V' ? Encoding.UTF8.GetBytes(severity) : payload.Slice(1, end));
+            changed.Add(0);
+            payload = payload[(end + 2)..];
+        }
+
+        changed.Add(0);
+        return [.. changed];
+    }
 }
