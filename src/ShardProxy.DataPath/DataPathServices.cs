@@ -33,4 +33,7 @@ internal sealed record DataPathServices(
 
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
+
+    /// <summary>Whose names without schema mean schema public.</summary>
+    public SearchPath SearchPath { get; } = new();
 }

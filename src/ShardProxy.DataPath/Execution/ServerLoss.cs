@@ -16,6 +16,7 @@ internal static class ServerLoss
         var wasPinned = server.IsPinned;
         var inBlock = session.Transaction.State != BlockState.Idle && !session.Transaction.IsImplicit;
         SessionEnd.ThrowIfTold(session, server, wasPinned);
+        session.IsDoomed |= server.IsPinned;
         Drop(session, server);
         session.Fail(mayHaveWritten && !inBlock ? PoolErrors.OutcomeUnknown(server.Node.Name) : PoolErrors.Lost(server.Node.Name));
     }

@@ -39,23 +39,50 @@ internal static class SessionCommands
         }
 
         session.Prepared.Clear();
-        session.IsSearchPathUnknown = false;
-        foreach (var pinned in session.HeldServers().Where(s => s.IsPinned))
+        session.SequenceServer = null;
+        foreach (var held in session.HeldServers())
         {
-            SessionServers.Return(session, pinned);
+            await DiscardAsync(session, held).ConfigureAwait(false);
         }
 
         if (!session.Settings.SameAs(session.StartupSettings))
         {
             // Reported parameters that change back are the client's to know.
-            var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
-            var before = new Dictionary<string, string>(server.Parameters, StringComparer.Ordinal);
             session.Settings = session.StartupSettings;
             await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
-            VariableExecutor.ReportChanges(session, before, server.Parameters);
         }
 
         MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DISCARD ALL");
+    }
+
+    // A server that held state of the session is clean again, but for what no command takes back: then it is closed.
+    private static async ValueTask DiscardAsync(Session session, ServerConnection server)
+    {
+        if (server is { IsPinned: false, Suspected: StateKinds.None })
+        {
+            return;
+        }
+
+        try
+        {
+            if (server.IsClean && ((server.Found | server.Suspected) & StateKinds.Lasting) == 0 && await SideDialog.RunAsync(server, "DISCARD ALL").ConfigureAwait(false) is { IsOk: true })
+            {
+                server.Statements.Clear();
+                server.UnnamedStatement = null;
+                server.Settings = SessionSettings.Empty;
+                server.Suspected = StateKinds.None;
+                server.Found = StateKinds.None;
+                SequenceTruth.Forget(session, server);
+                session.Unpin(server);
+                return;
+            }
+        }
+        catch (EndOfStreamException)
+        {
+            // What it held is gone in any case.
+        }
+
+        SessionServers.Return(session, server);
     }
 
     // A statement of the extended protocol has another name on the servers; one of PREPARE is on the pinned server.
@@ -87,6 +114,7 @@ internal static class SessionCommands
                 return;
             }
 
+            VariableExecutor.Suspect(session, pinned, StateKinds.Prepared);
             if (name is null)
             {
                 pinned.Statements.Clear();

@@ -194,7 +194,5 @@ internal static class StatementDispatch
         return false;
     }
 
-    private static bool HasUtf8(Session session) =>
-        session.Settings["client_encoding"] is not { } encoding
-        || encoding.Trim('\'', '"', ' ').ToUpperInvariant() is "UTF8" or "UTF-8" or "UNICODE";
+    private static bool HasUtf8(Session session) => session.Relay.Told?["client_encoding"] is "UTF8";
 }

@@ -62,6 +62,7 @@ internal static class TransactionExecutor
         {
             server.Settings = session.Settings;
             server.HasWritten = false;
+            session.Relay.Tell(server);
         }
 
         transaction.End();
@@ -85,6 +86,7 @@ internal static class TransactionExecutor
         {
             server.Settings = session.Settings;
             server.HasWritten = false;
+            session.Relay.Tell(server);
         }
 
         transaction.End();
@@ -219,9 +221,10 @@ internal static class TransactionExecutor
                 foreach (var server in transaction.Participants)
                 {
                     server.Settings = savepoint.Settings;
+                    session.Relay.Tell(server);
                 }
 
-                transaction.CutLocalSettings(savepoint.LocalSettings);
+                transaction.CutSettings(savepoint.SettingCount);
                 transaction.CutSavepoints(index + 1);
                 transaction.State = BlockState.InBlock;
                 break;
@@ -277,6 +280,7 @@ internal static class TransactionExecutor
             transaction.End();
         }
 
+        result.WriteNotices(session.Output);
         if (!result.IsOk)
         {
             session.Fail(result.ErrorPayload!);

@@ -23,19 +23,19 @@ internal static class TransparentCommands
     public static bool Restores(Session session, StatementShape shape) =>
         !session.StartupSettings.IsEmpty && shape.Variable is { Verb: VariableVerb.Reset or VariableVerb.SetDefault or VariableVerb.ResetAll };
 
-    /// <summary>Follows one statement a server has answered. <paramref name="text"/> is the statement's own.</summary>
+    /// <summary>Follows one statement a server has answered. <paramref name="text"/> is the statement's own; empty where it was one of several.</summary>
     public static void Follow(Session session, StatementShape shape, ReadOnlyMemory<byte> text, ServerConnection server)
     {
         if (shape.Variable is { } variable)
         {
-            if (session.Relay.Error is not null)
+            if (session.Relay.Error is not null || text.IsEmpty)
             {
                 // Of a pipeline or a string with several statements, the part before the error may have been carried out.
-                session.AreSettingsInDoubt = true;
+                VariableExecutor.Suspect(session, server, StateKinds.Settings);
             }
             else if (VariableExecutor.Handles(variable))
             {
-                VariableExecutor.Remember(session, variable, Encoding.UTF8.GetString(text.Span), [server]);
+                VariableExecutor.Remember(session, variable, Encoding.UTF8.GetString(text.Span), [server], isRaw: true);
             }
         }
         else if (shape.Transaction is { } command && session.Relay.Error is null)
@@ -73,7 +73,7 @@ internal static class TransparentCommands
                     var savepoint = transaction.Savepoints[last];
                     session.Settings = savepoint.Settings;
                     server.Settings = savepoint.Settings;
-                    transaction.CutLocalSettings(savepoint.LocalSettings);
+                    transaction.CutSettings(savepoint.SettingCount);
                     transaction.CutSavepoints(last + 1);
                 }
 

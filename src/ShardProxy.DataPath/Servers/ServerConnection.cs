@@ -19,7 +19,7 @@ internal sealed class ServerConnection : IAsyncDisposable
     private int _aborted;
 
     public ServerConnection(
-        ITransportConnection transport, Node node, PoolKey key, int processId, int secret, Dictionary<string, string> parameters, long openedAt)
+        ITransportConnection transport, Node node, PoolKey key, int processId, int secret, ReportedParameters parameters, long openedAt)
     {
         _transport = transport;
         Node = node;
@@ -57,14 +57,17 @@ internal sealed class ServerConnection : IAsyncDisposable
     public PipeWriter Output => _transport.Output;
 
     /// <summary>Last values of the server's ParameterStatus messages.</summary>
-    public Dictionary<string, string> Parameters { get; }
+    public ReportedParameters Parameters { get; set; }
+
+    /// <summary>Notifications that came while the proxy was talking to the server on its own account: the client is owed them.</summary>
+    public List<byte[]> Notifications { get; } = [];
 
     /// <summary>The server's major version, 0 when it did not tell.</summary>
     public int MajorVersion
     {
         get
         {
-            var version = Parameters.GetValueOrDefault("server_version", "");
+            var version = Parameters["server_version"] ?? "";
             var digits = version.AsSpan(0, version.AsSpan().IndexOfAnyExceptInRange('0', '9') is >= 0 and var end ? end : version.Length);
             return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0;
         }
@@ -82,8 +85,23 @@ internal sealed class ServerConnection : IAsyncDisposable
     /// <summary>The statement the server's unnamed statement stands for; null when unknown or destroyed.</summary>
     public object? UnnamedStatement { get; set; }
 
-    /// <summary>The session settings this server has now; compared by reference first.</summary>
+    /// <summary>The session settings this server has now.</summary>
     public SessionSettings Settings { get; set; } = SessionSettings.Empty;
+
+    /// <summary>Its first lease has looked at what its login brought: see <see cref="SearchPath"/>.</summary>
+    public bool IsKnown { get; set; }
+
+    /// <summary>Names of custom parameters that were ever set on it; null for none.</summary>
+    public HashSet<string>? CustomTraces { get; set; }
+
+    /// <summary>The process id of the session whose sequence values it remembers, of those alone; 0 for nobody's.</summary>
+    public int SequenceOwner { get; set; }
+
+    /// <summary>State that its session's statements may have left on it and that nobody has looked for yet.</summary>
+    public StateKinds Suspected { get; set; }
+
+    /// <summary>State that was found on it.</summary>
+    public StateKinds Found { get; set; }
 
     /// <summary>An extended-protocol error happened and the Sync that ends it has not been sent yet: the server ignores everything.</summary>
     public bool SkipsToSync { get; set; }

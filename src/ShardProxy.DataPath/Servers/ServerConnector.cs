@@ -22,6 +22,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
     private const int ProtocolVersion = 3 << 16;
 
     private readonly ScramKeyCache _scramKeys = new();
+    private readonly ReportedParameters _parameters = ReportedParameters.NewFamily();
 
     /// <summary>Opens a connection that has answered its first ReadyForQuery.</summary>
     /// <exception cref="ServerUnavailableException">With the server's own error where it gave one.</exception>
@@ -111,7 +112,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
     {
         WriteStartup(connection, key);
         await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
-        var parameters = new Dictionary<string, string>(StringComparer.Ordinal);
+        var parameters = _parameters;
         ScramClient? scram = null;
         int processId = 0, secret = 0;
         while (true)
@@ -126,7 +127,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
                 case BackendTag.ParameterStatus:
                     var reader = new PayloadReader(payload);
                     var name = Encoding.UTF8.GetString(reader.ReadCString());
-                    parameters[name] = Encoding.UTF8.GetString(reader.ReadCString());
+                    parameters = parameters.With(name, Encoding.UTF8.GetString(reader.ReadCString()));
                     break;
                 case BackendTag.BackendKeyData:
                     processId = BinaryPrimitives.ReadInt32BigEndian(payload);

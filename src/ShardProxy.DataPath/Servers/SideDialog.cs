@@ -120,6 +120,9 @@ internal static class SideDialog
                         }
 
                         break;
+                    case BackendTag.NotificationResponse:
+                        server.Notifications.Add(payload);
+                        break;
                     case BackendTag.ParameterStatus:
                         TakeParameter(server, payload);
                         break;
@@ -149,7 +152,7 @@ internal static class SideDialog
     {
         var reader = new PayloadReader(payload);
         var name = Encoding.UTF8.GetString(reader.ReadCString());
-        server.Parameters[name] = Encoding.UTF8.GetString(reader.ReadCString());
+        server.Parameters = server.Parameters.With(name, Encoding.UTF8.GetString(reader.ReadCString()));
     }
 
     private static byte[]?[] Values(byte[] payload)

@@ -10,6 +10,8 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>One client from its first query to its last: takes its messages in order and hands each to the room for it.</summary>
 internal sealed class ClientSession(Session session)
 {
+    private static readonly SessionSettings Unnamed = SessionSettings.Empty.With("application_name", new SettingValue("", IsConfigText: true));
+
     private readonly SimpleQuery _simple = new(session);
     private readonly ExtendedQuery _extended = new(session);
     private readonly IdleListener _idle = new(session);
@@ -36,6 +38,21 @@ internal sealed class ClientSession(Session session)
 
                 session.SetState("active");
                 await HandleAsync(tag).ConfigureAwait(false);
+                if (session.HasBackslashEscapes && !session.IsTransparent)
+                {
+                    // A function has turned it off: from now on the lexer and the server would read strings in different ways.
+                    ClientReplies.Error(session.Output, ExecutionErrors.ConformingStrings, "FATAL");
+                    await session.Relay.FlushClientAsync().ConfigureAwait(false);
+                    return;
+                }
+
+                if (session.IsDoomed)
+                {
+                    ClientReplies.Error(session.Output, SessionErrors.StateLost(session.HomeNode.Name), "FATAL");
+                    await session.Relay.FlushClientAsync().ConfigureAwait(false);
+                    return;
+                }
+
                 session.SetState(session.Transaction.State == BlockState.Idle ? "idle" : "idle in transaction");
             }
         }
@@ -83,8 +100,7 @@ internal sealed class ClientSession(Session session)
     private async ValueTask FunctionCallAsync()
     {
         session.Relay.Reset();
-        session.Relay.ForwardsReady = true;
-        var forwarded = false;
+        session.Relay.ForwardsReady = false;
         try
         {
             var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
@@ -98,7 +114,8 @@ internal sealed class ClientSession(Session session)
             }
             else
             {
-                forwarded = true;
+                // Which function an OID stands for is not known here.
+                VariableExecutor.Suspect(session, server, StateKinds.Anything);
                 if (server.Status == (byte)'E')
                 {
                     session.FailBlock();
@@ -110,12 +127,8 @@ internal sealed class ClientSession(Session session)
             SimpleQuery.ReportUnavailable(session, e);
         }
 
-        SessionServers.Release(session);
-        if (!forwarded)
-        {
-            MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
-        }
-
+        await SimpleQuery.SettleAsync(session).ConfigureAwait(false);
+        MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
         await session.Relay.FlushClientAsync().ConfigureAwait(false);
     }
 
@@ -134,16 +147,15 @@ internal sealed class ClientSession(Session session)
                 session.Assigned = server;
             }
 
-            foreach (var (name, value) in server.Parameters)
+            foreach (var (name, value) in server.Parameters.All)
             {
-                var shown = name switch
-                {
-                    "application_name" => session.Identity.Startup["application_name"] ?? "",
-                    "session_authorization" => session.Identity.User,
-                    _ => value,
-                };
-                session.ParameterReported(name, shown);
-                MessageWriter.ParameterStatus(session.Output, name, shown);
+                MessageWriter.ParameterStatus(session.Output, name, value);
+            }
+
+            session.Relay.Told = server.Parameters;
+            if (session.HasBackslashEscapes && !session.IsTransparent)
+            {
+                throw new ServerUnavailableException(ExecutionErrors.ConformingStrings);
             }
         }
         catch (ServerUnavailableException e)
@@ -175,15 +187,16 @@ internal sealed class ClientSession(Session session)
     }
 
     // Everything in the start-up packet that is neither addressing nor the protocol's own is a run-time parameter. As in PostgreSQL, one
-    // that is named there goes before the same one in options.
+    // that is named there goes before the same one in options. A client that gives no name has none: it does not go by the name the proxy's
+    // own connections have.
     private static SessionSettings StartupSettings(StartupRequest startup)
     {
-        var settings = SessionSettings.Empty;
+        var settings = Unnamed;
         if (startup["options"] is { } options)
         {
             foreach (var (name, value) in StartupOptions.Parse(options))
             {
-                settings = settings.With(name, SqlIdentifier.Literal(value));
+                settings = settings.With(name, new SettingValue(value, IsConfigText: true));
             }
         }
 
@@ -191,7 +204,7 @@ internal sealed class ClientSession(Session session)
         {
             switch (name)
             {
-                case "user" or "database" or "replication" or "application_name" or "options":
+                case "user" or "database" or "replication" or "options":
                     break;
                 case "client_encoding" when value.ToUpperInvariant() is "UTF8" or "UTF-8" or "UNICODE" or "'UTF8'":
                     settings = settings.Without(name);
@@ -199,7 +212,7 @@ internal sealed class ClientSession(Session session)
                 default:
                     if (!name.StartsWith("_pq_.", StringComparison.Ordinal))
                     {
-                        settings = settings.With(name.ToLowerInvariant(), SqlIdentifier.Literal(value));
+                        settings = settings.With(name.ToLowerInvariant(), new SettingValue(value, IsConfigText: true));
                     }
 
                     break;

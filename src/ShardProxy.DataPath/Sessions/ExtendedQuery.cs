@@ -21,6 +21,7 @@ internal sealed class ExtendedQuery(Session session)
 
     private readonly ClientStatements _names = new(session);
     private readonly ServerPipeline _pipeline = new(session);
+    private DescribeRequest? _describe;
     private bool _inBatch;
 
     /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
@@ -54,7 +55,7 @@ internal sealed class ExtendedQuery(Session session)
                     await BindAsync(payload).ConfigureAwait(false);
                     break;
                 case FrontendTag.Describe:
-                    await DescribeAsync(payload).ConfigureAwait(false);
+                    await (_describe ??= new DescribeRequest(session, _names, _pipeline)).RunAsync(payload).ConfigureAwait(false);
                     break;
                 case FrontendTag.Execute:
                     await ExecuteAsync(payload).ConfigureAwait(false);
@@ -155,7 +156,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings["search_path"]);
+        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings["search_path"]?.Text);
         var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id);
         _names.Add(statement);
         _pipeline.PendingParse = statement;
@@ -217,9 +218,16 @@ internal sealed class ExtendedQuery(Session session)
                 return;
             }
 
+            SequenceTruth.BeforeLease(session, portal.Dispatch.Table.Node(portal.Dispatch.NodeId), statement.Shape);
             if (await _pipeline.UseAsync(portal.Dispatch.Table.Node(portal.Dispatch.NodeId), portal.Dispatch.Table).ConfigureAwait(false) is { } server)
             {
                 SessionEnd.Note(session, statement.Shape);
+                if (!SequenceTruth.AfterLease(session, server, statement.Shape))
+                {
+                    await _pipeline.FailAsync(() => session.Fail(SessionErrors.SequenceGone)).ConfigureAwait(false);
+                    return;
+                }
+
                 _pipeline.Provide(server, statement);
                 StatementProvision.WriteBind(server, portal, portalName);
                 portal.Server = server;
@@ -264,73 +272,6 @@ internal sealed class ExtendedQuery(Session session)
         {
             MessageWriter.Empty(session.Output, BackendTag.BindComplete);
         }
-    }
-
-    private async ValueTask DescribeAsync(ReadOnlyMemory<byte> payload)
-    {
-        var (kind, name) = FrontendReader.Target(payload.Span);
-        var statement = kind == (byte)'S' ? _names.Find(name) : _names.FindPortal(name)?.Statement;
-        if (statement is null)
-        {
-            await _pipeline.FailAsync(() =>
-            {
-                if (kind == (byte)'S')
-                {
-                    _names.NoStatement(name);
-                }
-                else
-                {
-                    _names.NoPortal(name);
-                }
-            }).ConfigureAwait(false);
-            return;
-        }
-
-        await _pipeline.SettleParseAsync(except: statement).ConfigureAwait(false);
-        if (statement.IsLocalIn(session))
-        {
-            await _pipeline.DrainAsync().ConfigureAwait(false);
-            if (_pipeline.SkipsToSync)
-            {
-                return;
-            }
-
-            _pipeline.AnswerParse();
-            if (kind == (byte)'S')
-            {
-                MessageWriter.Header(session.Output, BackendTag.ParameterDescription, 2);
-                MessageWriter.Int16(session.Output, 0);
-            }
-
-            MessageWriter.Empty(session.Output, BackendTag.NoData);
-            return;
-        }
-
-        if (kind == (byte)'P' && _names.FindPortal(name) is { Server: { } bound })
-        {
-            await _pipeline.UseAsync(bound.Node, null).ConfigureAwait(false);
-            MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);
-            bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
-            bound.HasUnsynced = true;
-            return;
-        }
-
-        var server = await _pipeline.UseAnyAsync().ConfigureAwait(false);
-        if (kind == (byte)'S')
-        {
-            _pipeline.Provide(server, statement);
-            MessageWriter.Target(server.Output, FrontendTag.Describe, kind, statement.ServerName);
-            server.Owed.Enqueue(ReplyKind.DescribeStatement, isHidden: false);
-            server.HasUnsynced = true;
-            return;
-        }
-
-        // A portal over several nodes: its rows look as they would on one.
-        _pipeline.Provide(server, statement);
-        var portal = _names.FindPortal(name)!;
-        StatementProvision.WriteBind(server, portal, name, isHidden: true);
-        MessageWriter.Target(server.Output, FrontendTag.Describe, kind, Encoding.UTF8.GetBytes(name));
-        server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
     }
 
     private async ValueTask ExecuteAsync(ReadOnlyMemory<byte> payload)
@@ -457,7 +398,8 @@ internal sealed class ExtendedQuery(Session session)
             server.Owed.Enqueue(ReplyKind.Sync, isHidden: _pipeline.SkipToSync);
             server.SkipsToSync = false;
             server.HasUnsynced = false;
-            forwarded = !_pipeline.SkipToSync;
+            Relay.ForwardsReady = !session.HasSuspicion && !_pipeline.LeavesState;
+            forwarded = !_pipeline.SkipToSync && Relay.ForwardsReady;
             await Relay.FlushServerAsync(server).ConfigureAwait(false);
             var stop = await Relay.RelayAsync(server).ConfigureAwait(false);
             if (stop == RelayStop.CopyIn)
@@ -485,12 +427,12 @@ internal sealed class ExtendedQuery(Session session)
             _names.ClearPortals();
         }
 
+        await SimpleQuery.SettleAsync(session).ConfigureAwait(false);
         if (!forwarded)
         {
             MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
         }
 
-        await SessionServers.SettleAsync(session).ConfigureAwait(false);
         await Relay.FlushClientAsync().ConfigureAwait(false);
     }
 

@@ -8,11 +8,13 @@ namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
 /// Waits for the next message of a client that holds a server of its own, and meanwhile passes on what that server says unasked:
-/// notifications, notices and changed parameters (PostgreSQL documentation, "Asynchronous Operations").
+/// notifications, notices and changed parameters (PostgreSQL documentation, "Asynchronous Operations"). If that server ends, so does the
+/// session, with the server's own words where it left any: what it held of the session cannot be had again.
 /// </summary>
 internal sealed class IdleListener(Session session)
 {
-    /// <summary>Reads the client's next message; false when it has left.</summary>
+    /// <summary>Reads the client's next message; false when it has left, or was told to.</summary>
+    /// <exception cref="SessionEndedException">The server has ended with words of its own.</exception>
     public async ValueTask<bool> ReadClientAsync()
     {
         if (session.Pinned is not { IsBroken: false } server || server.Owed.Count > 0 || session.Input.HasArrived())
@@ -36,19 +38,20 @@ internal sealed class IdleListener(Session session)
                 continue;
             }
 
-            server.KeepLastWords();
-            if (server.LastWords is { } words && !client.IsCompleted)
+            await stop.CancelAsync().ConfigureAwait(false);
+            await client.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false);
+            if (server.LastWords is { } words)
             {
-                await stop.CancelAsync().ConfigureAwait(false);
-                await client.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false);
                 throw new SessionEndedException(words);
             }
 
-            break;
+            ClientReplies.Error(session.Output, SessionErrors.StateLost(server.Node.Name), "FATAL");
+            await session.Relay.FlushClientAsync().ConfigureAwait(false);
+            return false;
         }
 
         // A cancellation that came after the read had ended must not meet the next one.
-        if (!server.IsBroken && server.Input.TryRead(out var rest))
+        if (server.Input.TryRead(out var rest))
         {
             server.Input.AdvanceTo(rest.Buffer.Start);
         }
@@ -56,7 +59,13 @@ internal sealed class IdleListener(Session session)
         return await client.ConfigureAwait(false);
     }
 
-    /// <summary>False when the server has said something that only the next statement can deal with: an error, its end.</summary>
+    private static void Lose(ServerConnection server, ReadOnlySequence<byte> error)
+    {
+        server.MarkBroken();
+        server.LastWords ??= error.IsEmpty ? null : error.ToArray();
+    }
+
+    /// <summary>False when the server has ended.</summary>
     private async ValueTask<bool> PassOnAsync(ServerConnection server, Task<ReadResult> spoken)
     {
         ReadResult result;
@@ -66,18 +75,23 @@ internal sealed class IdleListener(Session session)
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
+            Lose(server, default);
             return false;
         }
 
         var left = result.Buffer;
-        var isExpected = !result.IsCompleted;
         var passed = false;
-        while (isExpected && FrameHeader.TryRead(left, session.Services.Options.MaxMessageBytes, out var header))
+        while (FrameHeader.TryRead(left, session.Services.Options.MaxMessageBytes, out var header) && left.Length >= header.TotalBytes)
         {
-            isExpected = header.Tag is BackendTag.NotificationResponse or BackendTag.NoticeResponse or BackendTag.ParameterStatus;
-            if (!isExpected || left.Length < header.TotalBytes)
+            if (header.Tag is not (BackendTag.NotificationResponse or BackendTag.NoticeResponse or BackendTag.ParameterStatus))
             {
+                Lose(server, header.Tag == BackendTag.ErrorResponse ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default);
                 break;
+            }
+
+            if (header.Tag == BackendTag.ParameterStatus)
+            {
+                session.Relay.TakeParameter(server, left.Slice(FrameHeader.Bytes, header.PayloadBytes), isHidden: false);
             }
 
             foreach (var segment in left.Slice(0, header.TotalBytes))
@@ -89,14 +103,18 @@ internal sealed class IdleListener(Session session)
             passed = true;
         }
 
+        if (result.IsCompleted && !server.IsBroken)
+        {
+            Lose(server, default);
+        }
+
         // What is left stays for the reader of the next reply, unexamined.
-        var isWhole = !isExpected || result.IsCanceled;
-        server.Input.AdvanceTo(left.Start, isWhole ? left.Start : result.Buffer.End);
+        server.Input.AdvanceTo(left.Start, result.IsCanceled ? left.Start : result.Buffer.End);
         if (passed)
         {
             await session.Relay.FlushClientAsync().ConfigureAwait(false);
         }
 
-        return isExpected;
+        return !server.IsBroken;
     }
 }

@@ -62,8 +62,36 @@ internal sealed class ReplyRelay(PipeWriter client)
     /// <summary>The gate's error was held back: the statement had no effect and the client knows nothing of it.</summary>
     public bool GateErrorHeld { get; private set; }
 
-    /// <summary>Called for ParameterStatus that the client sees.</summary>
-    public Action<string, string>? ParameterChanged { get; set; }
+    /// <summary>What the client was last told of its parameters; null before login is over.</summary>
+    public ReportedParameters? Told { get; set; }
+
+    /// <summary>Tells the client of parameters that are other than it was told last, and of notifications that came unseen by it.</summary>
+    public void Tell(ServerConnection server)
+    {
+        foreach (var notification in server.Notifications)
+        {
+            MessageWriter.Raw(client, BackendTag.NotificationResponse, notification);
+        }
+
+        server.Notifications.Clear();
+        if (Told is null || ReferenceEquals(Told, server.Parameters))
+        {
+            return;
+        }
+
+        foreach (var (name, value) in server.Parameters.All)
+        {
+            if (!IsOfNode(name) && !string.Equals(Told[name], value, StringComparison.Ordinal))
+            {
+                MessageWriter.ParameterStatus(client, name, value);
+            }
+        }
+
+        Told = server.Parameters;
+    }
+
+    // Nodes may differ in these, and no statement changes them.
+    private static bool IsOfNode(string name) => name is "server_version" or "server_encoding" or "integer_datetimes" or "in_hot_standby";
 
     /// <summary>Begins the counts of a new statement.</summary>
     public void Reset()
@@ -367,15 +395,16 @@ internal sealed class ReplyRelay(PipeWriter client)
     private static bool IsGateError(ErrorFields error) =>
         string.Equals(error.SqlState, GateMarker.SqlState, StringComparison.Ordinal) && error.Constraint.StartsWith(GateMarker.ConstraintName, StringComparison.Ordinal);
 
-    private void TakeParameter(ServerConnection server, in ReadOnlySequence<byte> payload, bool hidden)
+    /// <summary>Notes a ParameterStatus.</summary>
+    public void TakeParameter(ServerConnection server, in ReadOnlySequence<byte> payload, bool isHidden)
     {
         var reader = new PayloadReader(payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
         var name = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
         var value = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
-        server.Parameters[name] = value;
-        if (!hidden)
+        server.Parameters = server.Parameters.With(name, value);
+        if (!isHidden)
         {
-            ParameterChanged?.Invoke(name, value);
+            Told = Told?.With(name, value);
         }
     }
 

@@ -34,10 +34,19 @@ internal sealed class ServerPipeline(Session session)
     /// <summary>The server ignores everything until the client's Sync.</summary>
     public bool SkipsToSync => Server is { SkipsToSync: true };
 
+    /// <summary>Something executed since the last Sync may leave state that has to be looked for.</summary>
+    public bool LeavesState { get; private set; }
+
     /// <summary>A portal was executed on the server. What it was then is remembered: the portal may be bound anew before Sync.</summary>
     public void Add(Portal portal, ServerConnection server)
     {
         HasExecuted = true;
+        if (SimpleQuery.LeavesState(session, portal.Statement.Shape, portal.Statement.Sql))
+        {
+            session.CustomParameters.Note(portal.Parameters.Payload[..portal.Parameters.PayloadBytes]);
+            LeavesState = true;
+        }
+
         _executed.Add(new Executed(portal.Statement, portal.Dispatch, server, portal.Started));
     }
 
@@ -95,6 +104,8 @@ internal sealed class ServerPipeline(Session session)
         {
             StatementAccounting.Account(session, statement.Shape, dispatch, server.Node, started, started);
         }
+
+        LeavesState = false;
 
         _executed.Clear();
     }

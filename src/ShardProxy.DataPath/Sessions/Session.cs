@@ -20,6 +20,8 @@ internal sealed class Session
     private BackendPool? _pool;
     private long _stateSince;
     private long _waitingSince;
+    private SessionSettings? _pathSettings;
+    private bool _hasPublicPath;
 
     public Session(DataPathServices services, ITransportConnection connection, ClientIdentity identity, int processId, int secret)
     {
@@ -29,7 +31,7 @@ internal sealed class Session
         ProcessId = processId;
         Secret = secret;
         Input = new MessageReader(connection.Input, services.Options.MaxMessageBytes);
-        Relay = new ReplyRelay(connection.Output) { ParameterChanged = ParameterReported };
+        Relay = new ReplyRelay(connection.Output);
         Activity = services.Board.Add();
         ConnectedAt = services.Time.GetUtcNow();
         _stateSince = services.Time.GetTimestamp();
@@ -90,36 +92,43 @@ internal sealed class Session
         (!IsSharded || Services.Holder.Current.Tables.IsEmpty)
         && (Transaction.State == BlockState.Idle || Transaction.IsWholeOn(HomeNode.Id));
 
-    /// <summary>Something may have changed settings in a way only the server knows: they are read from it before it is given back.</summary>
-    public bool AreSettingsInDoubt { get; set; }
-
     /// <summary><c>standard_conforming_strings</c> is off, as the client was told last.</summary>
-    public bool HasBackslashEscapes { get; private set; }
+    public bool HasBackslashEscapes => Relay.Told is { HasBackslashEscapes: true };
 
-    /// <summary>The client is told of a run-time parameter.</summary>
-    public void ParameterReported(string name, string value)
+    /// <summary>Unqualified names mean schema public.</summary>
+    public bool HasDefaultSearchPath
     {
-        if (name == "standard_conforming_strings")
+        get
         {
-            HasBackslashEscapes = value == "off";
+            if (!ReferenceEquals(_pathSettings, Settings))
+            {
+                _pathSettings = Settings;
+                _hasPublicPath = SearchPath.IsPublic(Settings);
+            }
+
+            return _hasPublicPath && !Transaction.HasUnreadSettings && !Transaction.HasUnusualPath && !Services.SearchPath.IsUnusual(Identity.User);
         }
     }
 
-    /// <summary>Customised options (<c>prefix.name</c>) this session has set: the server lists only those of loaded modules.</summary>
-    public HashSet<string>? CustomSettings { get; set; }
-
-    /// <summary>Unqualified names mean schema public.</summary>
-    public bool HasDefaultSearchPath => !IsSearchPathUnknown && (Settings["search_path"] is not { } path || IsDefault(path));
-
-    /// <summary>set_config was called: the search_path may be anything from now on.</summary>
-    public bool IsSearchPathUnknown { get; set; }
-
-    private static bool IsDefault(string path) => path.Replace(" ", "", StringComparison.Ordinal) is "'public'" or "public" or "'$user','public'" or "\"$user\",public";
-
-    /// <summary>The server this session keeps, because it holds state that cannot be carried to another.</summary>
+    /// <summary>The server this session keeps, because it holds state that cannot be carried to another; the first if there are several.</summary>
     public ServerConnection? Pinned { get; private set; }
 
-    public string PinReason { get; private set; } = "";
+    public string PinReason => Pinned is { } pinned ? StateRules.Describe(pinned.Found) : "";
+
+    /// <summary>The server on which the session last ran a statement that may have drawn from a sequence.</summary>
+    public ServerConnection? SequenceServer { get; set; }
+
+    /// <summary>The server the next lease should get, if it is idle.</summary>
+    public ServerConnection? NextServer { get; set; }
+
+    /// <summary>Custom parameters to look up when the servers are asked.</summary>
+    public CustomParameters CustomParameters { get; } = new();
+
+    /// <summary>One of the held servers is suspected to hold state of the session.</summary>
+    public bool HasSuspicion { get; set; }
+
+    /// <summary>Set when the session cannot go on: the client has been told, and its connection ends.</summary>
+    public bool IsDoomed { get; set; }
 
     /// <summary>The server whose process id the client was told, so that <c>pg_backend_pid()</c> is that one whenever it can be; null when none was free.</summary>
     public ServerConnection? Assigned { get; set; }
@@ -202,25 +211,29 @@ internal sealed class Session
         return null;
     }
 
-    /// <summary>Keeps a server for this client alone from now on.</summary>
-    public void Pin(ServerConnection server, string reason)
+    /// <summary>
+    /// Keeps a server for this client alone from now on. Another one is kept beside the first, which stays the one for statements that any
+    /// node can run.
+    /// </summary>
+    public void Pin(ServerConnection server, StateKinds kinds)
     {
         server.IsPinned = true;
-        if (Pinned is not null)
-        {
-            // Another server is kept beside the first, which stays the one for statements that any node can run.
-            return;
-        }
-
-        Pinned = server;
-        PinReason = reason;
+        server.Found |= kinds;
+        Pinned ??= server;
     }
 
-    /// <summary>The pinned server is gone.</summary>
-    public void Unpin()
+    /// <summary>The server holds nothing of the session any more, or is gone.</summary>
+    public void Unpin(ServerConnection server)
     {
-        Pinned = null;
-        PinReason = "";
+        server.IsPinned = false;
+        if (ReferenceEquals(server, Pinned))
+        {
+            Pinned = null;
+            foreach (var held in HeldServers())
+            {
+                Pinned ??= held.IsPinned && !ReferenceEquals(held, server) ? held : null;
+            }
+        }
     }
 
     public void SetState(string state)

@@ -17,18 +17,20 @@ internal static class SessionServers
     {
         if (session.FindHeld(node.Id) is { } held)
         {
-            return session.Settings.SameAs(held.Settings) && (session.Transaction.State == BlockState.Idle || session.Transaction.Find(node.Id) is not null)
+            return session.Settings.SameAs(held.Settings) && session.Transaction.HasSettingsOn(held)
+                    && (session.Transaction.State == BlockState.Idle || session.Transaction.Find(node.Id) is not null)
                 ? new ValueTask<ServerConnection>(held)
                 : PrepareAsync(session, held);
         }
 
-        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.Assigned, session.WantsAssignment);
+        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.NextServer ?? session.Assigned, session.WantsAssignment);
+        session.NextServer = null;
         if (lease.IsCompletedSuccessfully)
         {
             var server = lease.Result;
             session.Hold(server);
             SessionEnd.ThrowIfEnded(session, server);
-            return session.Transaction.State == BlockState.Idle && session.Settings.SameAs(server.Settings)
+            return IsReady(session, server)
                 ? new ValueTask<ServerConnection>(server)
                 : PrepareAsync(session, server);
         }
@@ -51,11 +53,15 @@ internal static class SessionServers
 
             session.Hold(server);
             SessionEnd.ThrowIfEnded(session, server);
-            return session.Transaction.State == BlockState.Idle && session.Settings.SameAs(server.Settings)
+            return IsReady(session, server)
                 ? server
                 : await PrepareAsync(session, server).ConfigureAwait(false);
         }
     }
+
+    // A leased server that can take the session's statement as it is.
+    private static bool IsReady(Session session, ServerConnection server) =>
+        session.Transaction.State == BlockState.Idle && server.IsKnown && session.CustomParameters.Knows(server) && session.CustomParameters.MissingOn(server) is null && session.Settings.SameAs(server.Settings) && ReferenceEquals(server.Parameters, session.Relay.Told);
 
     /// <summary>
     /// As <see cref="GetAsync"/> for a statement that is registered with the barriers: while it waits for a server connection it is not
@@ -76,27 +82,59 @@ internal static class SessionServers
     }
 
     /// <summary>
-    /// Gives back what an idle session need not keep, after its settings are known again. Call with nothing owed; the client has its reply.
+    /// The end of a statement: gives back what an idle session need not keep. A server on which the session may have left something is asked
+    /// first. Call with nothing owed.
     /// </summary>
-    public static ValueTask SettleAsync(Session session)
+    public static ValueTask ReleaseAsync(Session session)
     {
-        if (!session.AreSettingsInDoubt || session.Transaction.State != BlockState.Idle)
+        if (session.Transaction.State == BlockState.Idle && session.HasSuspicion)
         {
-            Release(session);
-            return ValueTask.CompletedTask;
+            return Slow(session);
         }
 
-        return Learn(session);
+        Release(session);
+        return ValueTask.CompletedTask;
 
-        static async ValueTask Learn(Session session)
+        static async ValueTask Slow(Session session)
         {
-            await session.Relay.FlushClientAsync().ConfigureAwait(false);
-            await SettingsReader.LearnAsync(session).ConfigureAwait(false);
+            foreach (var server in session.HeldServers())
+            {
+                if (server.Suspected == StateKinds.None || !server.IsClean)
+                {
+                    continue;
+                }
+
+                try
+                {
+                    await StateProbe.LookAsync(session, server).ConfigureAwait(false);
+                    if (session.Settings.SameAs(server.Settings))
+                    {
+                        session.Relay.Tell(server);
+                    }
+                }
+                catch (EndOfStreamException)
+                {
+                    // Whatever it was, it is gone: the next statement that misses it is told so.
+                    Return(session, server);
+                    continue;
+                }
+
+                if ((server.Found & StateKinds.Pinning) != 0 || server.Suspected != StateKinds.None)
+                {
+                    session.Pin(server, StateKinds.None);
+                }
+                else
+                {
+                    session.Unpin(server);
+                }
+            }
+
+            session.HasSuspicion = session.HeldServers().Any(s => s.Suspected != StateKinds.None);
             Release(session);
         }
     }
 
-    /// <summary>Gives back what an idle session need not keep. Call with nothing owed.</summary>
+    /// <summary>Gives back what an idle session need not keep and what nothing was left on.</summary>
     public static void Release(Session session)
     {
         if (session.Transaction.State != BlockState.Idle)
@@ -117,7 +155,7 @@ internal static class SessionServers
 
         foreach (var server in session.HeldServers())
         {
-            if (server.IsPinned && server.IsSettled)
+            if ((server.IsPinned || server.Suspected != StateKinds.None) && server.IsSettled)
             {
                 continue;
             }
@@ -130,16 +168,13 @@ internal static class SessionServers
     public static void Return(Session session, ServerConnection server)
     {
         session.Unhold(server);
-        if (server.IsPinned)
+        if (server.IsPinned || server.Suspected != StateKinds.None)
         {
             // What it holds is this session's and must never be another's.
             server.MarkBroken();
         }
 
-        if (ReferenceEquals(server, session.Pinned))
-        {
-            session.Unpin();
-        }
+        session.Unpin(server);
 
         server.Pool.Return(server);
     }
@@ -167,7 +202,9 @@ internal static class SessionServers
             var hadJoined = session.Transaction.Find(server.Node.Id) is not null || ReferenceEquals(server, session.Pinned);
             try
             {
-                return await PrepareOnceAsync(session, server).ConfigureAwait(false);
+                await PrepareOnceAsync(session, server).ConfigureAwait(false);
+                session.Relay.Tell(server);
+                return server;
             }
             catch (EndOfStreamException)
             {
@@ -192,14 +229,33 @@ internal static class SessionServers
         }
     }
 
-    private static async ValueTask<ServerConnection> PrepareOnceAsync(Session session, ServerConnection server)
+    private static async ValueTask PrepareOnceAsync(Session session, ServerConnection server)
     {
         var transaction = session.Transaction;
+        if (!server.IsKnown)
+        {
+            await LearnAsync(session, server).ConfigureAwait(false);
+        }
+
+        if (!session.CustomParameters.Knows(server))
+        {
+            // It is replaced, as one that has died unseen.
+            server.MarkBroken();
+            throw new EndOfStreamException("the server has another client's options");
+        }
+
+        if (transaction.Find(server.Node.Id) is null && session.CustomParameters.MissingOn(server) is { } missing)
+        {
+            await SideDialog.RunAsync(server, missing).ConfigureAwait(false);
+            session.CustomParameters.AreOn(server);
+        }
+
         if (transaction.State == BlockState.InBlock && transaction.Find(server.Node.Id) is null)
         {
-            // The settings of the time of BEGIN come before it: a SET inside the block is rolled back with it on every node alike.
+            // The settings of the time of BEGIN come before it. A SET inside the block is sent in its place, between the savepoints, and is
+            // rolled back with them on every node alike.
             await ApplySettingsAsync(session, server, transaction.SettingsAtBegin).ConfigureAwait(false);
-            var isPlain = transaction.HasPlainBegin && transaction.Savepoints.Count == 0 && transaction.LocalSettingCount == 0;
+            var isPlain = transaction.HasPlainBegin && transaction.Savepoints.Count == 0 && transaction.SettingCount == 0;
             var join = transaction.JoinSql(SqlIdentifier.Quote);
             transaction.Join(server);
             server.HasWritten = false;
@@ -214,15 +270,65 @@ internal static class SessionServers
                 {
                     throw new ServerUnavailableException(result.ErrorPayload!);
                 }
+
+                server.Settings = session.Settings;
             }
+        }
+
+        if (!transaction.HasSettingsOn(server))
+        {
+            await SpreadSettingsAsync(session, server).ConfigureAwait(false);
         }
 
         if (!session.Settings.SameAs(server.Settings) && transaction.State != BlockState.Failed)
         {
             await ApplySettingsAsync(session, server, session.Settings).ConfigureAwait(false);
         }
+    }
 
-        return server;
+    // What the login brought by ALTER ROLE, ALTER DATABASE and the server's configuration holds for every session, but routing has to know it.
+    private static async ValueTask LearnAsync(Session session, ServerConnection server)
+    {
+        if (server.Parameters.HasBackslashEscapes && !session.IsTransparent)
+        {
+            server.MarkBroken();
+            throw new ServerUnavailableException(Execution.ExecutionErrors.ConformingStrings);
+        }
+
+        if (session.IsSharded)
+        {
+            var result = await SideDialog.RunAsync(server, "SELECT pg_catalog.current_schemas(false)").ConfigureAwait(false);
+            if (result.IsOk && result.Rows is [[{ } schemas]])
+            {
+                session.Services.SearchPath.NoteDefault(server.Key.User, System.Text.Encoding.UTF8.GetString(schemas));
+            }
+        }
+
+        server.IsKnown = true;
+    }
+
+    // A function has set parameters on another server of the block: this one gets them too, until the block ends.
+    private static async ValueTask SpreadSettingsAsync(Session session, ServerConnection server)
+    {
+        var transaction = session.Transaction;
+        if (transaction.HasUnreadSettings)
+        {
+            await StateProbe.ReadBlockAsync(session).ConfigureAwait(false);
+        }
+
+        var settings = transaction.BlockSettings;
+        var sql = string.Join("; ", settings.Names.Where(n => n != SessionSettings.SessionAuthorization).Select(n => SessionSettings.SetSql(n, settings[n]!.Value, isLocal: true)));
+        if (transaction.HasUnreadSettings || (sql.Length > 0 && await SideDialog.RunAsync(server, sql).ConfigureAwait(false) is { IsOk: false }))
+        {
+            throw new ServerUnavailableException(SessionErrors.SettingsNotSpread);
+        }
+
+        foreach (var name in settings.Names)
+        {
+            session.CustomParameters.Set(name, server);
+        }
+
+        transaction.SettingsAreOn(server);
     }
 
     private static async ValueTask ApplySettingsAsync(Session session, ServerConnection server, SessionSettings settings)
@@ -230,13 +336,6 @@ internal static class SessionServers
         if (settings.SameAs(server.Settings))
         {
             return;
-        }
-
-        if (settings.LeavesTracesOf(server.Settings) && !server.IsPinned && session.Transaction.Find(server.Node.Id) is null)
-        {
-            // Another client's name would be left on it.
-            server.MarkBroken();
-            throw new EndOfStreamException("the server has another client's options");
         }
 
         var result = await SideDialog.RunAsync(server, settings.TransitionFrom(server.Settings)).ConfigureAwait(false);
@@ -247,5 +346,9 @@ internal static class SessionServers
         }
 
         server.Settings = settings;
+        foreach (var name in settings.Names)
+        {
+            session.CustomParameters.Set(name, server);
+        }
     }
 }

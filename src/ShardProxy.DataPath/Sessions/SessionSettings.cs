@@ -4,122 +4,123 @@ using ShardProxy.Model.Topology;
 
 namespace ShardProxy.DataPath.Sessions;
 
+/// <summary>A run-time parameter's value.</summary>
+/// <param name="Text">SQL text that SET takes, or the text that <c>set_config</c> takes.</param>
+/// <param name="IsConfigText">The latter: start-up parameters, and what a function has set. A list is one text there, and several literals in SQL.</param>
+internal readonly record struct SettingValue(string Text, bool IsConfigText);
+
 /// <summary>
-/// The run-time parameters a client has set, as an immutable map from parameter name to the SQL text of its value. A server
-/// connection carries the map it was last brought to; a lease compares the two and sends what differs.
+/// The run-time parameters a client has set, as an immutable map from parameter name to value. A server connection carries the map it was
+/// last brought to; a lease compares the two, by one string each, and sends what differs.
 /// </summary>
 internal sealed class SessionSettings
 {
-    public static readonly SessionSettings Empty = new(ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal));
+    public const string Role = "role";
 
-    // Who the session acts as, in the order in which it is given up.
-    private static readonly ImmutableArray<string> Identity = ["role", "session_authorization"];
+    public const string SessionAuthorization = "session_authorization";
 
-    private readonly ImmutableSortedDictionary<string, string> _values;
+    public static readonly SessionSettings Empty = new(ImmutableSortedDictionary<string, SettingValue>.Empty.WithComparers(StringComparer.Ordinal));
 
-    private SessionSettings(ImmutableSortedDictionary<string, string> values) => _values = values;
+    private readonly ImmutableSortedDictionary<string, SettingValue> _values;
+    private readonly string _key;
+
+    private SessionSettings(ImmutableSortedDictionary<string, SettingValue> values)
+    {
+        _values = values;
+        var key = new StringBuilder();
+        foreach (var (name, value) in values)
+        {
+            key.Append(name).Append('\0').Append(value.IsConfigText ? 'c' : 's').Append(value.Text).Append('\0');
+        }
+
+        _key = key.ToString();
+    }
 
     public bool IsEmpty => _values.IsEmpty;
 
-    /// <summary>The SQL text of a parameter's value, or null when the client has not set it.</summary>
-    public string? this[string name] => _values.GetValueOrDefault(name);
+    /// <summary>Names of the parameters, in order.</summary>
+    public IEnumerable<string> Names => _values.Keys;
+
+    /// <summary>A parameter's value, or null when the client has not set it.</summary>
+    public SettingValue? this[string name] => _values.TryGetValue(name, out var value) ? value : null;
+
+    /// <summary>Statements run as another user than the one who logged in.</summary>
+    public bool ChangesUser => _values.ContainsKey(Role) || _values.ContainsKey(SessionAuthorization);
 
     /// <summary>The map with a parameter set to SQL text.</summary>
-    public SessionSettings With(string name, string valueSql) => new(_values.SetItem(name, valueSql));
+    public SessionSettings With(string name, string valueSql) => With(name, new SettingValue(valueSql, IsConfigText: false));
+
+    /// <summary>The map with a parameter set to a value.</summary>
+    public SessionSettings With(string name, SettingValue value) => new(_values.SetItem(name, value));
 
     /// <summary>The map without a parameter.</summary>
     public SessionSettings Without(string name) => _values.ContainsKey(name) ? new(_values.Remove(name)) : this;
 
-    /// <summary>Same parameters with the same texts.</summary>
-    public bool SameAs(SessionSettings other) =>
-        ReferenceEquals(this, other) || (_values.Count == other._values.Count && _values.SequenceEqual(other._values));
-
-    /// <summary>The map after RESET ALL, which goes back to <paramref name="startup"/> but leaves role and session authorization.</summary>
-    public SessionSettings AfterResetAll(SessionSettings startup)
-    {
-        var next = startup;
-        foreach (var name in Identity)
-        {
-            next = this[name] is { } value ? next.With(name, value) : next;
-        }
-
-        return next;
-    }
-
-    /// <summary>The map with what only the other one has.</summary>
-    public SessionSettings WithMissing(SessionSettings other)
-    {
-        var next = this;
-        foreach (var (name, value) in other._values)
-        {
-            next = next._values.ContainsKey(name) ? next : next.With(name, value);
-        }
-
-        return next;
-    }
-
     /// <summary>
-    /// The present map has a customised option this one lacks. It cannot be taken from a server again: RESET leaves an empty one.
+    /// What RESET ALL leaves: the start-up parameters, and whom the session acts as, which it does not touch (PostgreSQL documentation,
+    /// "RESET").
     /// </summary>
-    public bool LeavesTracesOf(SessionSettings present)
+    public SessionSettings ResetAll(SessionSettings startup)
     {
-        foreach (var (name, _) in present._values)
+        var reset = startup;
+        foreach (var name in (ReadOnlySpan<string>)[Role, SessionAuthorization])
         {
-            if (name.Contains('.', StringComparison.Ordinal) && !_values.ContainsKey(name))
-            {
-                return true;
-            }
+            reset = this[name] is { } kept ? reset.With(name, kept) : reset;
         }
 
-        return false;
+        return reset;
     }
 
+    /// <summary>Same parameters with the same texts.</summary>
+    public bool SameAs(SessionSettings other) => ReferenceEquals(this, other) || string.Equals(_key, other._key, StringComparison.Ordinal);
+
     /// <summary>
-    /// The SQL that brings a server from <paramref name="present"/> to this map. As the login role first, for only that may set everything; the
-    /// client's own role last.
+    /// The SQL that brings a server from <paramref name="present"/> to this map. The user comes last, and is taken back first: the other
+    /// parameters were set with the rights of an earlier one.
     /// </summary>
     public string TransitionFrom(SessionSettings present)
     {
         var sql = new StringBuilder();
-        var from = present;
-        foreach (var name in Identity)
+        if (present.ChangesUser)
         {
-            if (from[name] is not null)
-            {
-                sql.Append("RESET ").Append(Target(name)).Append(';');
-                from = from.Without(name);
-            }
+            sql.Append("RESET SESSION AUTHORIZATION; RESET ROLE; ");
         }
 
-        foreach (var (name, _) in from._values)
+        foreach (var (name, _) in present._values)
         {
-            if (!_values.ContainsKey(name))
+            if (!_values.ContainsKey(name) && !IsUser(name))
             {
-                sql.Append("RESET ").Append(Target(name)).Append(';');
+                sql.Append("RESET ").Append(Target(name)).Append("; ");
             }
         }
 
         foreach (var (name, value) in _values)
         {
-            if (!Identity.Contains(name) && !string.Equals(from[name], value, StringComparison.Ordinal))
+            if (!IsUser(name) && present[name] != value)
             {
-                Set(name, value);
+                sql.Append(SetSql(name, value)).Append("; ");
             }
         }
 
-        for (var i = Identity.Length - 1; i >= 0; i--)
+        // Setting the session's user ends its role.
+        foreach (var name in (ReadOnlySpan<string>)[SessionAuthorization, Role])
         {
-            if (this[Identity[i]] is { } value)
+            if (this[name] is { } user)
             {
-                Set(Identity[i], value);
+                sql.Append(SetSql(name, user)).Append("; ");
             }
         }
 
         return sql.ToString();
-
-        void Set(string name, string value) => sql.Append("SET ").Append(Target(name)).Append(" TO ").Append(value).Append(';');
     }
 
-    // SESSION AUTHORIZATION and ROLE are settable by their parameter names too; custom parameters have a dot.
+    /// <summary>The SQL that sets one parameter for the session, or for the transaction.</summary>
+    public static string SetSql(string name, SettingValue value, bool isLocal = false) => value.IsConfigText
+        ? $"SELECT pg_catalog.set_config({SqlIdentifier.Literal(name)}, {SqlIdentifier.Literal(value.Text)}, {(isLocal ? "true" : "false")})"
+        : $"SET {(isLocal ? "LOCAL " : "")}{Target(name)} TO {value.Text}";
+
+    private static bool IsUser(string name) => name is Role or SessionAuthorization;
+
+    // Custom parameters have a dot.
     private static string Target(string name) => string.Join('.', name.Split('.').Select(SqlIdentifier.Quote));
 }

@@ -11,17 +11,18 @@ internal enum BlockState
 }
 
 /// <summary>A savepoint, and what has to be restored when the client rolls back to it.</summary>
-internal sealed record SessionSavepoint(string Name, SessionSettings Settings, int LocalSettings);
+internal sealed record SessionSavepoint(string Name, SessionSettings Settings, int SettingCount);
 
 /// <summary>
 /// The transaction of one session over any number of nodes. A node joins when a statement first needs it: BEGIN, the savepoints and
-/// the SET LOCALs so far are sent to it in front of that statement.
+/// the SETs so far are sent to it in front of that statement.
 /// </summary>
 internal sealed class SessionTransaction
 {
     private readonly List<ServerConnection> _participants = [];
     private readonly List<SessionSavepoint> _savepoints = [];
-    private readonly List<string> _localSettings = [];
+    private readonly List<string> _settings = [];
+    private readonly List<ServerConnection> _withSettings = [];
 
     public BlockState State { get; set; }
 
@@ -39,7 +40,48 @@ internal sealed class SessionTransaction
 
     public IReadOnlyList<SessionSavepoint> Savepoints => _savepoints;
 
-    public int LocalSettingCount => _localSettings.Count;
+    /// <summary>SET, SET LOCAL and RESET so far.</summary>
+    public int SettingCount => _settings.Count;
+
+    /// <summary>The server on which a function has set parameters in this block.</summary>
+    public ServerConnection? SettingsSource { get; private set; }
+
+    /// <summary>A function may have set parameters in this block, and nobody has read them back yet.</summary>
+    public bool HasUnreadSettings { get; private set; }
+
+    /// <summary>In this block names without schema may be looked up elsewhere than in public.</summary>
+    public bool HasUnusualPath { get; private set; }
+
+    /// <summary>The parameters read back from <see cref="SettingsSource"/>.</summary>
+    public SessionSettings BlockSettings { get; private set; } = SessionSettings.Empty;
+
+    /// <summary>SET LOCAL has run.</summary>
+    public void NoteLocalSetting(string name, string? valueSql) =>
+        HasUnusualPath |= name is SessionSettings.Role or SessionSettings.SessionAuthorization
+            || (name is "search_path" && (valueSql is null || !SearchPath.IsPublic(SessionSettings.Empty.With(name, valueSql))));
+
+    /// <summary>A function may have set parameters on a server.</summary>
+    public void NoteSettings(ServerConnection source)
+    {
+        _withSettings.Clear();
+        _withSettings.Add(source);
+        SettingsSource = source;
+        HasUnreadSettings = true;
+    }
+
+    /// <summary>They were read back.</summary>
+    public void TakeSettings(SessionSettings settings)
+    {
+        BlockSettings = settings;
+        HasUnreadSettings = false;
+        HasUnusualPath |= !SearchPath.IsPublic(settings);
+    }
+
+    /// <summary>The server has all parameters that functions have set in this block.</summary>
+    public bool HasSettingsOn(ServerConnection server) => SettingsSource is null || _withSettings.Contains(server);
+
+    /// <summary>It was given them.</summary>
+    public void SettingsAreOn(ServerConnection server) => _withSettings.Add(server);
 
     /// <summary>The session's settings at the begin: restored by a rollback.</summary>
     public SessionSettings SettingsAtBegin { get; private set; } = SessionSettings.Empty;
@@ -97,7 +139,7 @@ internal sealed class SessionTransaction
         return null;
     }
 
-    public void AddSavepoint(string name, SessionSettings settings) => _savepoints.Add(new SessionSavepoint(name, settings, _localSettings.Count));
+    public void AddSavepoint(string name, SessionSettings settings) => _savepoints.Add(new SessionSavepoint(name, settings, _settings.Count));
 
     /// <summary>Index of the innermost savepoint of that name, or -1.</summary>
     public int FindSavepoint(string name) => _savepoints.FindLastIndex(s => string.Equals(s.Name, name, StringComparison.Ordinal));
@@ -105,14 +147,14 @@ internal sealed class SessionTransaction
     /// <summary>Drops savepoints from an index on.</summary>
     public void CutSavepoints(int from) => _savepoints.RemoveRange(from, _savepoints.Count - from);
 
-    public void AddLocalSetting(string sql) => _localSettings.Add(sql);
+    public void AddSetting(string sql) => _settings.Add(sql);
 
-    public void CutLocalSettings(int from) => _localSettings.RemoveRange(from, _localSettings.Count - from);
+    public void CutSettings(int from) => _settings.RemoveRange(from, _settings.Count - from);
 
     /// <summary>What a node that joins now must run first.</summary>
     public string JoinSql(Func<string, string> quote)
     {
-        if (_savepoints.Count == 0 && _localSettings.Count == 0)
+        if (_savepoints.Count == 0 && _settings.Count == 0)
         {
             return BeginSql;
         }
@@ -121,17 +163,17 @@ internal sealed class SessionTransaction
         var settings = 0;
         foreach (var savepoint in _savepoints)
         {
-            for (; settings < savepoint.LocalSettings; settings++)
+            for (; settings < savepoint.SettingCount; settings++)
             {
-                sql.Add(_localSettings[settings]);
+                sql.Add(_settings[settings]);
             }
 
             sql.Add($"SAVEPOINT {quote(savepoint.Name)}");
         }
 
-        for (; settings < _localSettings.Count; settings++)
+        for (; settings < _settings.Count; settings++)
         {
-            sql.Add(_localSettings[settings]);
+            sql.Add(_settings[settings]);
         }
 
         return string.Join("; ", sql);
@@ -146,7 +188,11 @@ internal sealed class SessionTransaction
         Number++;
         _participants.Clear();
         _savepoints.Clear();
-        _localSettings.Clear();
+        _settings.Clear();
+        _withSettings.Clear();
+        SettingsSource = null;
+        HasUnreadSettings = false;
+        HasUnusualPath = false;
         BeginSql = "BEGIN";
         HasPlainBegin = true;
         ChangesSchema = false;

@@ -63,12 +63,12 @@ internal sealed class SimpleQuery(Session session)
             session.Fail(e.Error);
         }
 
+        await SettleAsync(session).ConfigureAwait(false);
         if (!readyWasSent)
         {
             MessageWriter.ReadyForQuery(session.Output, session.Transaction.StatusByte);
         }
 
-        await SessionServers.SettleAsync(session).ConfigureAwait(false);
         await session.Relay.FlushClientAsync().ConfigureAwait(false);
     }
 
@@ -125,6 +125,7 @@ internal sealed class SimpleQuery(Session session)
             return false;
         }
 
+        session.Relay.ForwardsReady = !LeavesState(session, shape, text.Span);
         for (var fences = 0; ; fences++)
         {
             var started = session.Services.Time.GetTimestamp();
@@ -176,10 +177,8 @@ internal sealed class SimpleQuery(Session session)
 
     private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, long started)
     {
-        var isFetch = shape.Kind is StatementKind.Fetch or StatementKind.Close;
-        var server = isFetch && session.Pinned is not null
-            ? session.Pinned
-            : await SessionServers.GetForStatementAsync(session, dispatch.Table.Node(dispatch.NodeId), dispatch.Table).ConfigureAwait(false);
+        SequenceTruth.BeforeLease(session, dispatch.Table.Node(dispatch.NodeId), shape);
+        var server = await SessionServers.GetForStatementAsync(session, dispatch.Table.Node(dispatch.NodeId), dispatch.Table).ConfigureAwait(false);
         if (server is null)
         {
             // The table changed while it waited for a connection: the one it got may be the wrong node's.
@@ -187,10 +186,16 @@ internal sealed class SimpleQuery(Session session)
             return SingleOutcome.Fenced;
         }
 
+        if (!SequenceTruth.AfterLease(session, server, shape))
+        {
+            session.Fail(SessionErrors.SequenceGone);
+            return SingleOutcome.Lost;
+        }
+
         var relay = session.Relay;
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
         var restores = TransparentCommands.Restores(session, shape);
-        relay.ForwardsReady = !restores;
+        relay.ForwardsReady &= !restores;
         SessionEnd.Note(session, shape);
         var mayWrite = MayWrite(shape);
         var sent = session.Services.Time.GetTimestamp();
@@ -213,9 +218,7 @@ internal sealed class SimpleQuery(Session session)
 
             if (restores && relay.Error is null)
             {
-                var before = new Dictionary<string, string>(server.Parameters, StringComparer.Ordinal);
-                server = await SessionServers.GetAsync(session, server.Node).ConfigureAwait(false);
-                VariableExecutor.ReportChanges(session, before, server.Parameters);
+                await SessionServers.GetAsync(session, server.Node).ConfigureAwait(false);
             }
         }
 
@@ -234,7 +237,12 @@ internal sealed class SimpleQuery(Session session)
         switch ((char)server.Status)
         {
             case 'I' when transaction.State != BlockState.Idle && !transaction.IsImplicit:
-                // The text ended the block itself.
+                // The text ended the block itself. Whether what was set in it stays, the server knows.
+                if (transaction.SettingCount > 0 || !session.Settings.SameAs(transaction.SettingsAtBegin))
+                {
+                    VariableExecutor.Suspect(session, server, StateKinds.Settings);
+                }
+
                 changedSchema = transaction.ChangesSchema;
                 transaction.Leave(server);
                 transaction.End();
@@ -284,19 +292,64 @@ internal sealed class SimpleQuery(Session session)
             server.Statements.Clear();
         }
 
-        if (shape.Kind is StatementKind.Other or StatementKind.Unparsable)
+        // What could not be read did nothing.
+        var didNothing = shape.Kind == StatementKind.Unparsable && session.Relay.Error is { SqlState: "42601" };
+        if (!didNothing && StateRules.After(shape) is not StateKinds.None and var kinds)
         {
-            // A DO block or a procedure may have set anything.
-            session.AreSettingsInDoubt = true;
+            VariableExecutor.Suspect(session, server, kinds);
+            if (StateRules.Meant(shape) is not StateKinds.None and var meant && session.Relay.Error is null)
+            {
+                session.Pin(server, meant);
+            }
         }
 
-        if (PinRules.Reason(shape) is { } reason && !(shape.Kind == StatementKind.Unparsable && session.Relay.Error is { SqlState: "42601" }))
+        if (shape.Kind == StatementKind.Discard && session.Relay.Error is null && shape.Text.EndsWith("sequences", StringComparison.OrdinalIgnoreCase))
         {
-            session.IsSearchPathUnknown |= reason == PinRules.SetConfig;
-            session.Pin(server, reason);
+            SequenceTruth.Forget(session, server);
+        }
+
+        if (shape.Kind == StatementKind.OtherDdl && session.IsSharded)
+        {
+            session.Services.SearchPath.NoteDdl(session.Identity.User, shape);
         }
 
         return changedSchema;
+    }
+
+    /// <summary>
+    /// What has to be known before the client may send its next statement, once the servers' replies are in: called before ReadyForQuery
+    /// where <see cref="LeavesState"/> says so.
+    /// </summary>
+    public static async ValueTask SettleAsync(Session session)
+    {
+        if (session.Transaction is { HasUnreadSettings: true, State: BlockState.InBlock, SettingsSource.IsBroken: false } transaction && session.IsSharded)
+        {
+            try
+            {
+                await StateProbe.ReadBlockAsync(session).ConfigureAwait(false);
+            }
+            catch (EndOfStreamException)
+            {
+                ServerLoss.Drop(session, transaction.SettingsSource!);
+            }
+        }
+
+        await SessionServers.ReleaseAsync(session).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// The statement may leave state that has to be looked for before its ReadyForQuery. <paramref name="text"/> is where the names of custom
+    /// parameters may stand.
+    /// </summary>
+    public static bool LeavesState(Session session, StatementShape shape, ReadOnlySpan<byte> text)
+    {
+        var kinds = StateRules.After(shape);
+        if ((kinds & StateKinds.Settings) != 0)
+        {
+            session.CustomParameters.Note(text);
+        }
+
+        return kinds != StateKinds.None;
     }
 
     /// <summary>Tells the control plane about DDL that is committed already; inside a block the commit does it.</summary>

@@ -1,4 +1,3 @@
-using System.Text;
 using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
@@ -184,8 +183,6 @@ internal sealed class StatementBatch(Session session)
         Dispatch? last = null;
         var changesSchema = false;
 
-        // Read now: COPY data takes the place of the text.
-        var texts = statements.ConvertAll(s => s.Shape.Variable is { } v && VariableExecutor.Handles(v) ? text[s.Start..s.End].ToArray() : []);
         foreach (var (shape, literals, _, end) in statements)
         {
             if (shape.Transaction is not null || SessionCommands.Handles(shape))
@@ -212,13 +209,24 @@ internal sealed class StatementBatch(Session session)
 
         var table = session.Services.Holder.Current;
         var node = last is { } route ? route.Table.Node(route.NodeId) : table.HomeNode;
+        statements.ForEach(s => SequenceTruth.BeforeLease(session, node, s.Shape));
         var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
+        foreach (var (shape, _, _, _) in statements)
+        {
+            if (!SequenceTruth.AfterLease(session, server, shape))
+            {
+                session.Fail(SessionErrors.SequenceGone);
+                return false;
+            }
+        }
+
         var mayWrite = statements.Any(s => SimpleQuery.MayWrite(s.Shape));
         foreach (var statement in statements)
         {
             SessionEnd.Note(session, statement.Shape);
         }
 
+        session.Relay.ForwardsReady &= !statements.Exists(s => s.Shape.Kind == StatementKind.SetVariable || SimpleQuery.LeavesState(session, s.Shape, text.Span));
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
         if (outcome != SingleOutcome.Answered)
@@ -227,9 +235,9 @@ internal sealed class StatementBatch(Session session)
         }
 
         var plan = (last?.Plan ?? RoutePlanner.Simple(table, RouteKind.Home, mayWrite)) with { ChangesSchema = changesSchema };
-        for (var i = 0; i < statements.Count; i++)
+        foreach (var (shape, _, _, _) in statements)
         {
-            changesSchema |= SimpleQuery.AfterAnswer(session, statements[i].Shape, texts[i], server, plan);
+            changesSchema |= SimpleQuery.AfterAnswer(session, shape, default, server, plan);
         }
 
         StatementAccounting.Account(session, statements[0].Shape, last ?? new Dispatch(plan, table, node.Id, null, null), node, started, sent);
@@ -238,7 +246,7 @@ internal sealed class StatementBatch(Session session)
             await SimpleQuery.SchemaChangedAsync(session).ConfigureAwait(false);
         }
 
-        return true;
+        return session.Relay.ForwardsReady;
     }
 
     private sealed record Part(StatementShape Shape, LiteralList Literals, int Start, int End);

@@ -36,7 +36,7 @@ internal sealed class PoolTests
             Assert.That((await client.ReadUntilReadyAsync()).ToString(), Is.EqualTo("C[OK]\nZ[I]"));
         }
 
-        Assert.That(Texts(home).Where(t => t.StartsWith("SELECT ", StringComparison.Ordinal) && t != "SELECT held"), Is.EqualTo(Enumerable.Range(0, 6).Select(i => $"SELECT {i}")));
+        Assert.That(Texts(home).Where(t => t.StartsWith("SELECT ", StringComparison.Ordinal) && t != "SELECT held" && !t.Contains("pg_catalog", StringComparison.Ordinal)), Is.EqualTo(Enumerable.Range(0, 6).Select(i => $"SELECT {i}")));
         Assert.That(home.Logins, Is.EqualTo(1), "the pool was exceeded");
     }
 

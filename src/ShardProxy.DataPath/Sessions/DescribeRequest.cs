@@ -1,0 +1,80 @@
+using System.Text;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// Describe of a statement or a portal (PostgreSQL documentation, "Extended Query"). A server that holds it answers; what the proxy carries out
+/// itself is described here.
+/// </summary>
+internal sealed class DescribeRequest(Session session, ClientStatements names, ServerPipeline pipeline)
+{
+    /// <summary>Takes one Describe message.</summary>
+    public async ValueTask RunAsync(ReadOnlyMemory<byte> payload)
+    {
+        var (kind, name) = FrontendReader.Target(payload.Span);
+        var statement = kind == (byte)'S' ? names.Find(name) : names.FindPortal(name)?.Statement;
+        if (statement is null)
+        {
+            await pipeline.FailAsync(() =>
+            {
+                if (kind == (byte)'S')
+                {
+                    names.NoStatement(name);
+                }
+                else
+                {
+                    names.NoPortal(name);
+                }
+            }).ConfigureAwait(false);
+            return;
+        }
+
+        await pipeline.SettleParseAsync(except: statement).ConfigureAwait(false);
+        if (statement.IsLocalIn(session))
+        {
+            await pipeline.DrainAsync().ConfigureAwait(false);
+            if (pipeline.SkipsToSync)
+            {
+                return;
+            }
+
+            pipeline.AnswerParse();
+            if (kind == (byte)'S')
+            {
+                MessageWriter.Header(session.Output, BackendTag.ParameterDescription, 2);
+                MessageWriter.Int16(session.Output, 0);
+            }
+
+            MessageWriter.Empty(session.Output, BackendTag.NoData);
+            return;
+        }
+
+        if (kind == (byte)'P' && names.FindPortal(name) is { Server: { } bound })
+        {
+            await pipeline.UseAsync(bound.Node, null).ConfigureAwait(false);
+            MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);
+            bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+            bound.HasUnsynced = true;
+            return;
+        }
+
+        var server = await pipeline.UseAnyAsync().ConfigureAwait(false);
+        if (kind == (byte)'S')
+        {
+            pipeline.Provide(server, statement);
+            MessageWriter.Target(server.Output, FrontendTag.Describe, kind, statement.ServerName);
+            server.Owed.Enqueue(ReplyKind.DescribeStatement, isHidden: false);
+            server.HasUnsynced = true;
+            return;
+        }
+
+        // A portal over several nodes: its rows look as they would on one.
+        pipeline.Provide(server, statement);
+        var portal = names.FindPortal(name)!;
+        StatementProvision.WriteBind(server, portal, name, isHidden: true);
+        MessageWriter.Target(server.Output, FrontendTag.Describe, kind, Encoding.UTF8.GetBytes(name));
+        server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+    }
+}

@@ -1,0 +1,195 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using NUnit.Framework;
+using ShardProxy.Cluster.Tests.EndToEnd.Tools;
+using ShardProxy.TestKit.Clusters;
+using ShardProxy.TestKit.Wire;
+using static ShardProxy.TestKit.Wire.Frontend;
+
+namespace ShardProxy.Cluster.Tests.EndToEnd;
+
+// Protects the proxy's memory: who does not read stops its server, and a server that does not read stops its client; neither fills the
+// proxy, and the others are served as usual.
+[TestFixture]
+internal sealed class BackpressureTests
+{
+    private const int Stalled = 50;
+    private const long MaxGrowthBytes = 50L << 20;
+
+    private DirectoryInfo _directory = null!;
+    private TestCluster _cluster = null!;
+    private ProxyProcess _proxy = null!;
+
+    [OneTimeSetUp]
+    public async Task StartAsync()
+    {
+        _directory = Directory.CreateTempSubdirectory("shardproxy-test-");
+        _cluster = await TestCluster.StartAsync(nodes: 1);
+        await _cluster.ExecuteOnAllAsync("CREATE TABLE filled (line text)");
+        _proxy = await ProxyProcess.StartAsync(Configured());
+    }
+
+    [OneTimeTearDown]
+    public async Task StopAsync()
+    {
+        await _proxy.DisposeAsync();
+        await _cluster.DisposeAsync();
+        _directory.Delete(recursive: true);
+    }
+
+    [Test]
+    [CancelAfter(300_000)]
+    public Task Clients_that_stop_reading_a_large_result_stop_their_servers(CancellationToken cancellationToken) =>
+        StallAsync(
+            "ClientWrite",
+            client => client.SendAsync(Query("SELECT repeat('x', 1000) FROM generate_series(1, 1000000)")),
+            cancellationToken);
+
+    [Test]
+    [CancelAfter(300_000)]
+    public Task Clients_that_stop_reading_one_gigantic_row_stop_their_servers(CancellationToken cancellationToken) =>
+        StallAsync("ClientWrite", client => client.SendAsync(Query("SELECT repeat('x', 20000000)")), cancellationToken);
+
+    [Test]
+    [CancelAfter(300_000)]
+    public Task Clients_that_send_a_pipeline_and_never_read_are_not_read_either(CancellationToken cancellationToken)
+    {
+        var pipeline = Enumerable.Range(0, 500).SelectMany(_ => new[] { Parse("SELECT repeat('x', 100000)"), Bind(), Execute() }).ToArray();
+        return StallAsync("ClientWrite", client => SendForEverAsync(client, pipeline), cancellationToken);
+    }
+
+    [Test]
+    [CancelAfter(300_000)]
+    public async Task Clients_that_copy_into_a_stalled_server_are_not_read(CancellationToken cancellationToken)
+    {
+        await using var holder = await Db.OpenAsync(Direct, cancellationToken);
+        await holder.RunAsync("BEGIN; LOCK TABLE filled", cancellationToken);
+        var data = CopyData(string.Concat(Enumerable.Repeat(new string('y', 999) + "\n", 60)));
+        await StallAsync(
+            "Lock",
+            async client =>
+            {
+                await client.SendAsync(Query("COPY filled FROM STDIN"));
+
+                // As a client does that has read the statement's reply before.
+                await SendForEverAsync(client, [.. Enumerable.Repeat(data, 100)]);
+            },
+            cancellationToken);
+    }
+
+    private string Direct => $"Host=127.0.0.1;Port={_cluster.Nodes[0].Port};Username={TestCluster.User};Password={TestCluster.Password};Database={TestCluster.Database}";
+
+    private async Task StallAsync(string waitEvent, Func<ScriptedClient, Task> begin, CancellationToken cancellationToken)
+    {
+        var clients = new List<ScriptedClient>();
+        try
+        {
+            for (var i = 0; i < Stalled; i++)
+            {
+                clients.Add(await ScriptedClient.LoginAsync(_proxy.Address("proxy").Port, TestCluster.User, TestCluster.Database, TestCluster.Password, cancellationToken));
+                await clients[^1].QueryAsync("SELECT repeat('x', 100000)", cancellationToken);
+            }
+
+            var before = ResidentBytes();
+            foreach (var client in clients)
+            {
+                _ = IgnoreAsync(begin(client));
+            }
+
+            await using var direct = await Db.OpenAsync(Direct, cancellationToken);
+            var question = $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{TestCluster.Database}' AND (wait_event = '{waitEvent}' OR wait_event_type = '{waitEvent}')";
+            while (int.Parse((await direct.RowsAsync(question, cancellationToken)).Single().Columns[0].Value!, CultureInfo.InvariantCulture) < Stalled)
+            {
+                // Each question takes its time.
+            }
+
+            // Stable means that nothing moves any more: the same memory in many looks in a row, each after a question.
+            long resident = 0;
+            for (var same = 0; same < 50;)
+            {
+                await direct.RowsAsync("SELECT pg_sleep(0.01)", cancellationToken);
+                var now = ResidentBytes();
+                same = Math.Abs(now - resident) < 1 << 20 ? same + 1 : 0;
+                resident = now;
+            }
+
+            await TestContext.Out.WriteLineAsync($"{Stalled} stalled clients: {before >> 20} MiB before, {resident >> 20} MiB after");
+            Assert.That(resident - before, Is.LessThan(MaxGrowthBytes));
+
+            using var next = await ScriptedClient.LoginAsync(_proxy.Address("proxy").Port, TestCluster.User, TestCluster.Database, TestCluster.Password, cancellationToken);
+            Assert.That((await next.QueryAsync("SELECT 1", cancellationToken)).Rows[0][0], Is.EqualTo("1"), "the next client is served as usual");
+        }
+        finally
+        {
+            clients.ForEach(c => c.Reset());
+            clients.ForEach(c => c.Dispose());
+        }
+    }
+
+    private static async Task SendForEverAsync(ScriptedClient client, byte[][] messages)
+    {
+        for (var i = 0; i < 20; i++)
+        {
+            await client.SendAsync(messages);
+        }
+    }
+
+    // It never comes to its end: the client is cut off while it sends.
+    private static async Task IgnoreAsync(Task sending)
+    {
+        try
+        {
+            await sending;
+        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or TimeoutException or OperationCanceledException)
+        {
+        }
+    }
+
+    private long ResidentBytes()
+    {
+        using var process = Process.GetProcessById(_proxy.ProcessId);
+        return process.WorkingSet64;
+    }
+
+    private ProxyProcessOptions Configured()
+    {
+        var (port, adminPort) = (FreePort(), FreePort());
+        var file = Path.Combine(_directory.FullName, "proxy.yaml");
+        File.WriteAllText(
+            file,
+            $"""
+            database: {TestCluster.Database}
+            listen:
+              port: {port}
+            admin:
+              port: {adminPort}
+            log:
+              level: warning
+            pool:
+              size: 60
+            nodes:
+              - name: node1
+                uri: postgresql://{TestCluster.User}:{TestCluster.Password}@127.0.0.1:{_cluster.Nodes[0].Port}/{TestCluster.Database}
+            users:
+              - name: {TestCluster.User}
+                password: {TestCluster.Password}
+                admin: true
+
+            """);
+        return new ProxyProcessOptions
+        {
+            ConfigFile = file,
+            Addresses = new Dictionary<string, Uri> { ["proxy"] = new(string.Create(CultureInfo.InvariantCulture, $"postgresql://127.0.0.1:{port}/{TestCluster.Database}")) },
+        };
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
