@@ -1,4 +1,5 @@
 using System.Net;
+using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Tls;
 
 namespace ShardProxy.DataPath;
@@ -77,6 +78,9 @@ public sealed record DataPathOptions
 
     /// <summary>Connections in clear are refused.</summary>
     public bool DemandsTls { get; init; }
+
+    /// <summary>Encryption towards the nodes, by their names; those not named are connected to in clear.</summary>
+    public IReadOnlyDictionary<string, NodeTls> NodeTls { get; init; } = new Dictionary<string, NodeTls>();
 
     /// <summary>Connections that have not logged in yet, at once.</summary>
     public int MaxUnauthenticated { get; init; } = 5_000;

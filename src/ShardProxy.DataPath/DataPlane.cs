@@ -30,6 +30,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private readonly DataPathServices _services;
     private readonly RouteExplainer _explainer;
     private readonly DataPathInstruments _instruments;
+    private readonly ServerEncryption _encryption;
     private readonly UserDirectory _users;
     private readonly AuthQuery? _authQuery;
     private ClientListener? _listener;
@@ -51,9 +52,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         _logger = loggers.CreateLogger<DataPlane>();
         var holder = new RoutingTableHolder(initial);
         var credentials = new ServerCredentials();
-        var connector = new ServerConnector(options, credentials, transport, addresses, time);
+        _encryption = new ServerEncryption(options.NodeTls);
+        var connector = new ServerConnector(options, credentials, _encryption, transport, addresses, time);
         _authQuery = options.UserLookup is null ? null : new AuthQuery(options, connector, holder, time);
-        _users = new UserDirectory(options, credentials, _authQuery, time, _logger);
+        _users = new UserDirectory(options, credentials, _authQuery, _logger);
         Recorder = new WorkloadRecorder(options.ProxyId, time);
         Counters = new DataPathCounters();
         Analyzer = analyzer;
@@ -124,7 +126,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     /// Reads certificates and the user file again; what is open goes on as it is. Returns what could not be read and stays as it was, one
     /// sentence each; that is logged too.
     /// </summary>
-    public ImmutableArray<string> ReloadLogins() => [.. new[] { _options.Certificates?.Reload(), _users.Reload() }.OfType<string>()];
+    public ImmutableArray<string> ReloadLogins() => [.. new[] { _options.Certificates?.Reload(), _encryption.Reload(), _users.Reload() }.OfType<string>()];
 
     internal IEnumerable<(string Node, long Timeouts)> PoolTimeouts() => _services.Pools.Timeouts();
 

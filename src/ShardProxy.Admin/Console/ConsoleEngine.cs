@@ -34,7 +34,14 @@ public sealed class ConsoleEngine : IConsole
     }
 
     /// <inheritdoc/>
-    public async ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken)
+    public ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken) =>
+        RunAsync(statement, user, mayChange: true, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken) =>
+        RunAsync(statement, user, mayChange: false, cancellationToken);
+
+    private async ValueTask<ConsoleReply> RunAsync(string statement, string user, bool mayChange, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(statement);
         if (statement.Length > MaxStatementLength)
@@ -44,7 +51,7 @@ public sealed class ConsoleEngine : IConsole
 
         try
         {
-            return _drivers.TryAnswer(statement, user) ?? await AnswerAsync(ConsoleParser.Parse(statement), user, cancellationToken).ConfigureAwait(false);
+            return _drivers.TryAnswer(statement, user) ?? await AnswerAsync(ConsoleParser.Parse(statement), user, mayChange, cancellationToken).ConfigureAwait(false);
         }
         catch (ShardProxyException refused)
         {
@@ -61,7 +68,7 @@ public sealed class ConsoleEngine : IConsole
         }
     }
 
-    private async ValueTask<ConsoleReply> AnswerAsync(ConsoleStatement statement, string user, CancellationToken cancellationToken)
+    private async ValueTask<ConsoleReply> AnswerAsync(ConsoleStatement statement, string user, bool mayChange, CancellationToken cancellationToken)
     {
         switch (statement)
         {
@@ -77,6 +84,8 @@ public sealed class ConsoleEngine : IConsole
                 return _explain.Plan(explain.PlanId);
             case ExplainRouteStatement explain:
                 return _explain.Route(explain.Sql);
+            case var _ when !mayChange:
+                throw ConsoleErrors.ReadOnly(user);
             default:
                 Log.Command(_logger, statement.GetType().Name, user);
                 return await _operations.RunAsync(statement, cancellationToken).ConfigureAwait(false);

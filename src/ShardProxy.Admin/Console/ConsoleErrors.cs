@@ -16,6 +16,9 @@ internal static class ConsoleErrors
 
     public static ShardProxyException Undefined(string what, string hint) => new(new ShardProxyError("42704", "SHP-603", $"{what} does not exist", hint));
 
+    public static ShardProxyException ReadOnly(string user) => new(new ShardProxyError(
+        "42501", "SHP-128", $"user \"{user}\" may look at the console, not change anything", "Connect as a user with admin: true in the configuration."));
+
     public static ShardProxyException InvalidValue(string message, string hint, int? position = null) =>
         new(new ShardProxyError("22023", "SHP-604", message, hint) { Position = position });
 

@@ -21,6 +21,7 @@ public sealed class AdminHttpServer : IAsyncDisposable
     private readonly AdminPages _pages;
     private readonly TimeSpan _requestTimeout;
     private readonly AdminHttpOptions _options;
+    private readonly byte[]? _token;
 
     /// <param name="options">Where to listen.</param>
     /// <param name="pages">What to answer.</param>
@@ -29,6 +30,7 @@ public sealed class AdminHttpServer : IAsyncDisposable
     {
         _options = options;
         _pages = pages;
+        _token = options.Token is null ? null : AdminToken.Digest(options.Token);
         _requestTimeout = TimeSpan.FromMilliseconds(options.RequestTimeoutMs);
         loggers ??= NullLoggerFactory.Instance;
         var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
@@ -39,7 +41,14 @@ public sealed class AdminHttpServer : IAsyncDisposable
         kestrel.Limits.MaxRequestHeaderCount = 64;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
         kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
-        kestrel.Listen(new IPEndPoint(options.Address, options.Port), listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(new IPEndPoint(options.Address, options.Port), listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            if (options.Certificate is { } certificate)
+            {
+                listen.Use(next => connection => AdminTls.RunAsync(connection, certificate(), next));
+            }
+        });
         _server = new KestrelServer(
             Options.Create(kestrel), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), loggers), loggers);
     }
@@ -71,6 +80,13 @@ public sealed class AdminHttpServer : IAsyncDisposable
         deadline.CancelAfter(_requestTimeout);
         try
         {
+            if (_token is not null && !AdminToken.MayPass(context, _token))
+            {
+                context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+                context.Response.Headers.WWWAuthenticate = "Bearer";
+                return;
+            }
+
             await _pages.AnswerAsync(context, deadline.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !context.Response.HasStarted)

@@ -82,7 +82,10 @@ public sealed class NodeConnections : IAsyncDisposable
             $"port={publisher.Port}",
             $"user={LibpqValue(login.User)}",
             $"password={LibpqValue(login.Password)}",
-            $"dbname={LibpqValue(login.Database)}");
+            $"dbname={LibpqValue(login.Database)}",
+
+            // Certificates are files of this machine; the subscribing node has its own or none.
+            $"sslmode={(login.Tls.Mode switch { NodeTlsMode.Disable => "disable", NodeTlsMode.Prefer => "prefer", _ => "require" })}");
     }
 
     /// <summary>The data source of a node, for commands that need no session state.</summary>
@@ -118,6 +121,6 @@ public sealed class NodeConnections : IAsyncDisposable
             IncludeErrorDetail = false,
             Enlist = false,
             GssEncryptionMode = GssEncryptionMode.Disable,
-        };
+        }.With(login.Tls);
     }
 }

@@ -1,3 +1,5 @@
+using ShardProxy.Model.Topology;
+
 namespace ShardProxy.Control.Nodes;
 
 /// <summary>
@@ -9,6 +11,9 @@ namespace ShardProxy.Control.Nodes;
 /// <param name="Database">The sharded database.</param>
 public sealed record NodeLogin(string User, string Password, string Database)
 {
+    /// <summary>How far connections are encrypted. Nodes that connect to each other encrypt as far, but check no certificates.</summary>
+    public NodeTls Tls { get; init; } = NodeTls.Preferred;
+
     /// <summary>Never shows the password.</summary>
     public override string ToString() => $"{User}@{Database}";
 }

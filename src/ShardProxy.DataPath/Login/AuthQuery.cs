@@ -23,37 +23,52 @@ internal sealed class AuthQuery(DataPathOptions options, ServerConnector connect
 {
     private const int MaxEntries = 10_000;
 
+    // How long a login waits for an answer it can do without, and how long nobody asks again after a failure.
+    private static readonly TimeSpan OptionalWait = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
     private readonly Dictionary<string, Entry> _cache = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _turn = new(1);
     private readonly UserLookupOptions _lookup = options.UserLookup!;
     private ServerConnection? _server;
+    private long _failedAt = time.GetTimestamp() - (RetryPause.Ticks * time.TimestampFrequency / TimeSpan.TicksPerSecond);
 
     /// <summary>Users that are written down nowhere may log in.</summary>
     public bool ServesUnwrittenUsers => _lookup.ServesUnwrittenUsers;
 
     /// <summary>Looks a role up.</summary>
     /// <param name="user">Its name.</param>
-    /// <param name="isFresh">Do not believe what is kept.</param>
+    /// <param name="isOptional">Rather no answer (null) than a long wait or an error.</param>
     /// <param name="cancellationToken">The login's deadline.</param>
-    /// <exception cref="LookupFailedException">The home node cannot be asked.</exception>
-    public async ValueTask<StoredPassword> FindAsync(string user, bool isFresh, CancellationToken cancellationToken)
+    /// <exception cref="LookupFailedException">The home node cannot be asked, and the answer is not optional.</exception>
+    public async ValueTask<StoredPassword?> FindAsync(string user, bool isOptional, CancellationToken cancellationToken)
     {
-        var asked = time.GetTimestamp();
-        if (!isFresh && Find(user, 0) is { } known)
+        if (Find(user) is { } known)
         {
             return known;
         }
 
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (!isOptional)
+        {
+            return await AskInTurnAsync(user, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (time.GetElapsedTime(Volatile.Read(ref _failedAt)) < RetryPause)
+        {
+            return null;
+        }
+
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = time.CreateTimer(static s => ((CancellationTokenSource)s!).Cancel(), deadline, OptionalWait, Timeout.InfiniteTimeSpan);
         try
         {
-            // Somebody else may have asked the same meanwhile.
-            return Find(user, isFresh ? asked : 0) ?? Keep(user, await AskAsync(user, cancellationToken).ConfigureAwait(false));
+            return await AskInTurnAsync(user, deadline.Token).ConfigureAwait(false);
         }
-        finally
+        catch (Exception e) when (e is LookupFailedException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            _turn.Release();
+            Volatile.Write(ref _failedAt, time.GetTimestamp());
+            return null;
         }
     }
 
@@ -75,11 +90,25 @@ internal sealed class AuthQuery(DataPathOptions options, ServerConnector connect
         _turn.Dispose();
     }
 
-    private StoredPassword? Find(string user, long notBefore)
+    private async ValueTask<StoredPassword> AskInTurnAsync(string user, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // Somebody else may have asked the same meanwhile.
+            return Find(user) ?? Keep(user, await AskAsync(user, cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private StoredPassword? Find(string user)
     {
         lock (_lock)
         {
-            return _cache.TryGetValue(user, out var entry) && time.GetElapsedTime(entry.At) < _lookup.CacheTime && entry.At >= notBefore ? entry.Stored : null;
+            return _cache.TryGetValue(user, out var entry) && time.GetElapsedTime(entry.At) < _lookup.CacheTime ? entry.Stored : null;
         }
     }
 
@@ -121,9 +150,15 @@ internal sealed class AuthQuery(DataPathOptions options, ServerConnector connect
             _server = await connector.ConnectAsync(home, new PoolKey(home.Id, _lookup.Database, _lookup.User), credential, deadline.Token).ConfigureAwait(false);
             return await AskAsync(_server, user, deadline.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is EndOfStreamException or ServerUnavailableException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             await CloseAsync().ConfigureAwait(false);
+            throw;
+        }
+        catch (Exception e) when (e is EndOfStreamException or ServerUnavailableException or OperationCanceledException)
+        {
+            await CloseAsync().ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
             throw new LookupFailedException(e is ServerUnavailableException ? "the home node cannot be reached" : "the home node did not answer", e);
         }
     }

@@ -9,47 +9,31 @@ namespace ShardProxy.DataPath.Login;
 /// home node says. Thread-safe.
 /// </summary>
 /// <remarks>
-/// A password that is written down here may have been changed on the server since. After a login that failed, and while roles are being
-/// changed through the proxy, the home node is asked; if it disagrees, it is believed from then on.
+/// A password that is written down here may have been changed on the server since. So the home node is asked about these users too; where
+/// it disagrees it is believed, and while it does not answer, what is written is.
 /// </remarks>
 internal sealed partial class UserDirectory
 {
-    private static readonly TimeSpan RecheckPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan RoleChangeWindow = TimeSpan.FromSeconds(10);
+    // Failed logins must not become questions one by one.
+    private static readonly TimeSpan ForgetPause = TimeSpan.FromSeconds(1);
 
     private readonly DataPathOptions _options;
     private readonly AuthQuery? _query;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Dictionary<string, ConsoleRole> _roles;
-    private readonly ConcurrentDictionary<string, Doubt> _doubts = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Verdict> _verdicts = new(StringComparer.Ordinal);
     private volatile Dictionary<string, LoginSecret?> _written;
-    private long _rolesChangedAt;
 
     /// <exception cref="Model.Errors.ShardProxyException">The user file cannot be read.</exception>
-    public UserDirectory(DataPathOptions options, ServerCredentials credentials, AuthQuery? query, TimeProvider time, ILogger logger)
+    public UserDirectory(DataPathOptions options, ServerCredentials credentials, AuthQuery? query, ILogger logger)
     {
         _options = options;
         _query = query;
-        _time = time;
         _logger = logger;
         Credentials = credentials;
         Mock = new ScramMock(options.MockSecret ?? System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
-        _rolesChangedAt = time.GetTimestamp() - (long)(RoleChangeWindow.TotalSeconds * time.TimestampFrequency);
         _roles = options.Users.ToDictionary(u => u.Name, u => u.IsAdmin ? ConsoleRole.Admin : u.IsMonitor ? ConsoleRole.Monitor : ConsoleRole.None, StringComparer.Ordinal);
         _written = ReadWritten();
-    }
-
-    /// <summary>How sure it is that a written password is still the server's.</summary>
-    private enum Doubt
-    {
-        None,
-
-        /// <summary>Ask the server at the next login.</summary>
-        Ask,
-
-        /// <summary>The server has said otherwise.</summary>
-        Outdated,
     }
 
     /// <summary>Verifiers for users that do not exist.</summary>
@@ -69,27 +53,20 @@ internal sealed partial class UserDirectory
             return new UserLookup(true, await CurrentAsync(user, written, cancellationToken).ConfigureAwait(false));
         }
 
-        if (_query is { ServesUnwrittenUsers: true } query)
+        if (_query is null || _written.ContainsKey(user))
         {
-            var stored = await query.FindAsync(user, AreRolesChanging, cancellationToken).ConfigureAwait(false);
-            return new UserLookup(stored.Exists, await SecretAsync(user, stored.Password).ConfigureAwait(false));
+            return new UserLookup(_written.ContainsKey(user), null);
         }
 
-        return new UserLookup(_written.ContainsKey(user), null);
+        // Asked in any case, so that time does not tell names that are written down from those that are not.
+        var stored = await _query.FindAsync(user, isOptional: !_query.ServesUnwrittenUsers, cancellationToken).ConfigureAwait(false);
+        return stored is { } found && _query.ServesUnwrittenUsers
+            ? new UserLookup(found.Exists, await SecretAsync(user, found.Password).ConfigureAwait(false))
+            : default;
     }
 
     /// <summary>A login failed: what is known of the user may be out of date.</summary>
-    public void ProofFailed(string user)
-    {
-        _query?.Forget(user, RecheckPause);
-        if (_query is not null && _written.GetValueOrDefault(user) is not null)
-        {
-            _doubts.AddOrUpdate(user, Doubt.Ask, static (_, old) => old == Doubt.None ? Doubt.Ask : old);
-        }
-    }
-
-    /// <summary>A client has sent a statement that creates, changes or drops a role; it need not have been committed yet.</summary>
-    public void RolesMayChange() => Volatile.Write(ref _rolesChangedAt, _time.GetTimestamp());
+    public void ProofFailed(string user) => _query?.Forget(user, ForgetPause);
 
     /// <summary>Reads the user file again. Returns null, or why the users before stay; that is logged too.</summary>
     public string? Reload()
@@ -97,7 +74,7 @@ internal sealed partial class UserDirectory
         try
         {
             _written = ReadWritten();
-            _doubts.Clear();
+            _verdicts.Clear();
             return null;
         }
         catch (Model.Errors.ShardProxyException e)
@@ -107,41 +84,32 @@ internal sealed partial class UserDirectory
         }
     }
 
-    private bool AreRolesChanging => _time.GetElapsedTime(Volatile.Read(ref _rolesChangedAt)) < RoleChangeWindow;
-
     private async ValueTask<LoginSecret> CurrentAsync(string user, LoginSecret written, CancellationToken cancellationToken)
     {
-        var doubt = _doubts.GetValueOrDefault(user);
-        if (_query is null || (doubt == Doubt.None && !AreRolesChanging))
+        var verdict = _verdicts.GetValueOrDefault(user);
+        if (_query is null || await _query.FindAsync(user, isOptional: true, cancellationToken).ConfigureAwait(false) is not { } stored)
         {
-            return written;
-        }
-
-        StoredPassword stored;
-        try
-        {
-            stored = await _query.FindAsync(user, AreRolesChanging, cancellationToken).ConfigureAwait(false);
-        }
-        catch (LookupFailedException)
-        {
-            // What is written was right once.
-            return written;
+            return verdict?.Secret ?? written;
         }
 
         // A role without a password logs in by other means there: what is written is for the proxy alone.
-        if (stored.Password is null || await AgreesAsync(user, written, stored.Password).ConfigureAwait(false))
+        if (stored.Password is null)
         {
-            _doubts.TryRemove(user, out _);
             return written;
         }
 
-        if (doubt != Doubt.Outdated)
+        if (verdict?.Stored != stored.Password)
         {
-            _doubts[user] = Doubt.Outdated;
-            Log.Outdated(_logger, user);
+            var agrees = await AgreesAsync(user, written, stored.Password).ConfigureAwait(false);
+            verdict = new Verdict(stored.Password, agrees ? written : await SecretAsync(user, stored.Password).ConfigureAwait(false) ?? written);
+            _verdicts[user] = verdict;
+            if (!agrees)
+            {
+                Log.Outdated(_logger, user);
+            }
         }
 
-        return await SecretAsync(user, stored.Password).ConfigureAwait(false) ?? written;
+        return verdict.Secret;
     }
 
     private async ValueTask<LoginSecret?> SecretAsync(string user, string? stored)
@@ -201,6 +169,14 @@ internal sealed partial class UserDirectory
 
         Credentials.SetWritten(all.Where(u => u.Value is not null).ToDictionary(u => u.Key, u => u.Value!, StringComparer.Ordinal));
         return all;
+    }
+
+    /// <summary>What the home node said last of a user that is written down, and what follows from it. A class: its text is never compared or printed by accident.</summary>
+    private sealed class Verdict(string stored, LoginSecret secret)
+    {
+        public string Stored { get; } = stored;
+
+        public LoginSecret Secret { get; } = secret;
     }
 
     private static partial class Log

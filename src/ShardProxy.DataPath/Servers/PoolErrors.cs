@@ -56,6 +56,13 @@ internal static class PoolErrors
         "Check the user's password in the proxy's configuration and the node's pg_hba.conf.",
         reason);
 
+    public static ShardProxyError NotEncrypted(string node, string reason) => new(
+        "08001",
+        "SHP-131",
+        $"the connection to node \"{node}\" could not be encrypted",
+        "Check the node's ssl settings and certificate, and sslmode and sslrootcert in its URI or node_tls in the configuration.",
+        reason);
+
     public static ShardProxyError NoCredential(string node, string user, string reason) => new(
         "28000",
         "SHP-129",

@@ -16,7 +16,8 @@ namespace ShardProxy.DataPath.Servers;
 /// Opens and logs in server connections (PostgreSQL documentation, "Message Flow": Start-up), as trust, SCRAM-SHA-256 or md5, and
 /// sends cancel requests.
 /// </summary>
-internal sealed class ServerConnector(DataPathOptions options, ServerCredentials credentials, ITransport transport, INodeAddress addresses, TimeProvider time)
+internal sealed class ServerConnector(
+    DataPathOptions options, ServerCredentials credentials, ServerEncryption encryption, ITransport transport, INodeAddress addresses, TimeProvider time)
 {
     private const int MaxLoginPayloadBytes = 1 << 20;
     private const int ProtocolVersion = 3 << 16;
@@ -38,6 +39,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
         try
         {
             connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
+            connection = await encryption.SecureAsync(connection, node, onlyIfDemanded: false, deadline.Token).ConfigureAwait(false);
             return await LoginAsync(connection, node, key, credential, deadline.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not ServerUnavailableException)
@@ -71,6 +73,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
         try
         {
             connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
+            connection = await encryption.SecureAsync(connection, node, onlyIfDemanded: true, deadline.Token).ConfigureAwait(false);
             var output = connection.Output;
             MessageWriter.Int32(output, 16);
             MessageWriter.Int32(output, 80877102);
@@ -80,7 +83,7 @@ internal sealed class ServerConnector(DataPathOptions options, ServerCredentials
             var result = await connection.Input.ReadAsync(deadline.Token).ConfigureAwait(false);
             connection.Input.AdvanceTo(result.Buffer.End);
         }
-        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or InvalidOperationException or ServerUnavailableException)
         {
             // The statement goes on; the client may ask again.
         }

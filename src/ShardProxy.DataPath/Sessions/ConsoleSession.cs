@@ -53,13 +53,17 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
         }
     }
 
+    private ValueTask<ConsoleReply> ExecuteAsync(string statement) => identity.ConsoleRole == ConsoleRole.Admin
+        ? services.Console.ExecuteAsync(statement, identity.User, connection.Closed)
+        : services.Console.ExecuteReadOnlyAsync(statement, identity.User, connection.Closed);
+
     private async ValueTask QueryAsync(string text)
     {
         var any = false;
         foreach (var statement in SplitStatements(text))
         {
             any = true;
-            var reply = await services.Console.ExecuteAsync(statement, identity.User, connection.Closed).ConfigureAwait(false);
+            var reply = await ExecuteAsync(statement).ConfigureAwait(false);
             if (!WriteReply(reply, describes: true))
             {
                 break;
@@ -116,7 +120,7 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
 
         // Run here, so that Describe knows the columns; Execute hands the rows out.
         var first = SplitStatements(sql).FirstOrDefault() ?? "";
-        _portals[portal] = await services.Console.ExecuteAsync(first, identity.User, connection.Closed).ConfigureAwait(false);
+        _portals[portal] = await ExecuteAsync(first).ConfigureAwait(false);
         MessageWriter.Empty(Output, BackendTag.BindComplete);
     }
 
@@ -133,7 +137,7 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
             // Only statements that read may be run to learn their columns.
             var reads = sql.TrimStart().StartsWith("SHOW", StringComparison.OrdinalIgnoreCase) || sql.TrimStart().StartsWith("SELECT", StringComparison.OrdinalIgnoreCase)
                 || sql.TrimStart().StartsWith("EXPLAIN", StringComparison.OrdinalIgnoreCase);
-            var reply = reads ? await services.Console.ExecuteAsync(SplitStatements(sql).First(), identity.User, connection.Closed).ConfigureAwait(false) : ConsoleReply.Done("");
+            var reply = reads ? await ExecuteAsync(SplitStatements(sql).First()).ConfigureAwait(false) : ConsoleReply.Done("");
             WriteDescription(reply);
         }
         else

@@ -9,4 +9,7 @@ public interface IConsole
     /// and ends only the wait, never the work half-done.
     /// </summary>
     ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken);
+
+    /// <summary>The same for somebody who may look, not touch: what would change anything fails with SHP-128.</summary>
+    ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken);
 }

@@ -41,6 +41,9 @@ public sealed class TlsServerIdentity
     /// <summary>Its <c>tls-server-end-point</c>, or null.</summary>
     public byte[]? EndPointBinding { get; }
 
+    /// <summary>Certificate, key and intermediates, for other servers that show the same.</summary>
+    public SslStreamCertificateContext Context => Options.ServerCertificateContext!;
+
     internal SslServerAuthenticationOptions Options { get; }
 
     /// <summary>Reads the files.</summary>
@@ -55,19 +58,7 @@ public sealed class TlsServerIdentity
             throw new CryptographicException($"\"{options.CertificateFile}\" holds no certificate in PEM format");
         }
 
-        try
-        {
-            chain[0] = X509Certificate2.CreateFromPemFile(options.CertificateFile, options.KeyFile);
-        }
-        catch (ArgumentException)
-        {
-            throw new CryptographicException($"the key in \"{options.KeyFile}\" does not belong to the certificate in \"{options.CertificateFile}\"");
-        }
-        catch (CryptographicException e)
-        {
-            throw new CryptographicException($"\"{options.KeyFile}\" holds no usable private key in PEM format without a passphrase: {e.Message}");
-        }
-
+        chain[0] = LoadPair(options.CertificateFile, options.KeyFile);
         X509Certificate2Collection? authorities = null;
         if (options.ClientAuthorityFile is { } file)
         {
@@ -82,5 +73,23 @@ public sealed class TlsServerIdentity
         return new TlsServerIdentity(options, chain, authorities);
     }
 
+    /// <summary>A certificate and its key.</summary>
+    internal static X509Certificate2 LoadPair(string certificateFile, string keyFile)
+    {
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
+        }
+        catch (ArgumentException)
+        {
+            throw new CryptographicException($"the key in \"{keyFile}\" does not belong to the certificate in \"{certificateFile}\"");
+        }
+        catch (CryptographicException e)
+        {
+            throw new CryptographicException($"\"{certificateFile}\" and \"{keyFile}\" hold no certificate and private key in PEM format without a passphrase: {e.Message}");
+        }
+    }
+
+    /// <summary>A client's certificate leads to an authority of ours.</summary>
     internal bool IsTrusted(X509Certificate2 client) => _clientAuthorities is not null && CertificateTrust.IsIssuedBy(client, _clientAuthorities, [], CertificateTrust.ClientUsage);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using ShardProxy.Configuration;
 using ShardProxy.LocalCluster;
+using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Cli;
 
@@ -32,7 +33,7 @@ internal sealed record DevOptions
         NodeOptions[] nodes =
         [
             .. servers.Select((server, i) => new NodeOptions(
-                server.Name, new ServerAddress(server.Host, server.Port, User, Password, Database), Capacity: 0, IsHome: i == 0)),
+                server.Name, new ServerAddress(server.Host, server.Port, User, Password, Database) { Tls = NodeTls.Disabled }, Capacity: 0, IsHome: i == 0)),
         ];
         var defaults = new PoolOptions(Size: 20, MaxWait: TimeSpan.FromSeconds(30), ConnectTimeout: TimeSpan.FromSeconds(10))
         {

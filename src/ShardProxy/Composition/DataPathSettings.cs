@@ -23,6 +23,7 @@ internal static class DataPathSettings
         UserLookup = Lookup(options),
         MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
         Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
+        NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
         DemandsTls = options.Tls is { IsRequired: true },
         PoolSize = options.Pool.Size,
         PoolMinimum = options.Pool.Minimum,

@@ -10,6 +10,11 @@ internal sealed class DeferredConsole : IConsole
     /// <summary>Called once, before the first client is served.</summary>
     public void Attach(IConsole console) => _console = console;
 
+    private IConsole Console => _console ?? throw new InvalidOperationException("the console is not composed yet");
+
     public ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken) =>
-        (_console ?? throw new InvalidOperationException("the console is not composed yet")).ExecuteAsync(statement, user, cancellationToken);
+        Console.ExecuteAsync(statement, user, cancellationToken);
+
+    public ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken) =>
+        Console.ExecuteReadOnlyAsync(statement, user, cancellationToken);
 }

@@ -19,6 +19,7 @@ using ShardProxy.Model.Plans;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
+using ShardProxy.Wire.Tls;
 using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.Composition;
@@ -55,7 +56,7 @@ internal static class ProxyComposition
             {
                 ProxyId = options.ProxyId,
                 Nodes = nodes,
-                Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database),
+                Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
             },
             store,
             plane,
@@ -88,8 +89,11 @@ internal static class ProxyComposition
         var background = new BackgroundWork();
         var metrics = new MetricCollector();
         var owned = new IDisposable[] { new ControlMetrics(backend), new DataPlaneMetrics(backend), new ProcessMetrics(), metrics, topology, background, analyzer };
+        var adminCertificates = options.AdminAccess.CertificateFile is { } file
+            ? new TlsCertificates(new TlsServerOptions(file, options.AdminAccess.KeyFile ?? file), loggers.CreateLogger<TlsCertificates>())
+            : null;
         var http = new AdminHttpServer(
-            new AdminHttpOptions { Address = options.Admin.Address, Port = options.Admin.Port },
+            AdminOptionsOf(options, adminCertificates),
             new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : null))]),
             loggers);
         HostStage[] stages =
@@ -134,10 +138,18 @@ internal static class ProxyComposition
         Timeout = 10,
         CommandTimeout = 30,
         MaxPoolSize = 10,
-    }.ConnectionString;
+    }.With(address.Tls).ConnectionString;
 
     private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>
         PlannerOptions.Of(Enum.Parse<PlannerMode>(settings.Mode, ignoreCase: true), settings.Interval, settings.SeasonSteps, settings.HorizonSteps);
+
+    private static AdminHttpOptions AdminOptionsOf(ProxyOptions options, TlsCertificates? certificates) => new()
+    {
+        Address = options.Admin.Address,
+        Port = options.Admin.Port,
+        Token = options.AdminAccess.Token?.Reveal(),
+        Certificate = certificates is null ? null : () => certificates.Current.Context,
+    };
 
     private static Task Run(Action action)
     {

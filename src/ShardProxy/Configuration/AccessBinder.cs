@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using ShardProxy.DataPath;
 using ShardProxy.DataPath.Login;
 using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Tls;
 
 namespace ShardProxy.Configuration;
@@ -36,6 +37,32 @@ internal sealed class AccessBinder(ConfigurationValues values, SettingReader rea
         var files = new TlsServerOptions(certificate, read.Text(Key) ?? certificate, read.Text("listen.tls.client_ca_file"), demandsTls13);
         CheckCertificate(Certificate, files);
         return new ClientTlsOptions(files, mode == "require");
+    }
+
+    /// <summary>Towards nodes whose URIs say nothing else.</summary>
+    public NodeTls NodeTls() => new(
+        PostgresUri.Mode(read.Choice("node_tls.mode"))!.Value,
+        read.Text("node_tls.root_certificate_file"),
+        read.Text("node_tls.certificate_file"),
+        read.Text("node_tls.key_file") ?? read.Text("node_tls.certificate_file"));
+
+    /// <summary>Opens the files a node's encryption needs, so that a wrong one is found at once.</summary>
+    public static void CheckNodeTls(SettingReader read, string path, NodeTls tls)
+    {
+        if (tls.Mode >= NodeTlsMode.VerifyCa && tls.RootCertificateFile is null)
+        {
+            read.Report(path, "its sslmode checks certificates, and there is no authority to check them against; set node_tls.root_certificate_file or sslrootcert in the URI");
+            return;
+        }
+
+        try
+        {
+            TlsClientIdentity.Load(tls.RootCertificateFile, false, tls.CertificateFile, tls.KeyFile);
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            read.Report(path, e.Message);
+        }
     }
 
     public AuthenticationOptions Authentication(ClientTlsOptions? tls)
@@ -172,7 +199,7 @@ internal sealed class AccessBinder(ConfigurationValues values, SettingReader rea
             return new IPNetwork(address, address.GetAddressBytes().Length * 8);
         }
 
-        read.Report(path, $"\"{text}\" is neither an address nor a network; write for example 10.0.0.0/8 (all bits behind the prefix 0), ::1/128 or all");
+        read.Report(path, $"\"{text}\" is neither an address nor a network; write for example 10.0.0.0/8, ::1/128 or all");
         return null;
     }
 

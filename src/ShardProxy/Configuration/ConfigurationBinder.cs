@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using ShardProxy.DataPath;
+using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Configuration;
 
@@ -10,13 +11,15 @@ namespace ShardProxy.Configuration;
 internal sealed partial class ConfigurationBinder(ConfigurationValues values, List<ConfigurationProblem> problems, List<string> warnings)
 {
     private readonly SettingReader _read = new(values, problems);
+    private NodeTls _nodeTls = NodeTls.Preferred;
 
     /// <summary>Meaningful only if no problem was added.</summary>
     public ProxyOptions Bind()
     {
         var database = _read.Text("database") ?? "";
-        var nodes = Nodes(database);
         var access = new AccessBinder(values, _read, warnings);
+        _nodeTls = access.NodeTls();
+        var nodes = Nodes(database);
         var tls = access.ClientTls();
         var authentication = access.Authentication(tls);
         var admin = EndPoint("admin");
@@ -218,12 +221,14 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             return null;
         }
 
-        var address = PostgresUri.Parse(text, database, out var fault);
+        var address = PostgresUri.Parse(text, database, _nodeTls, out var fault);
         if (address is null)
         {
             _read.Report(uriPath, fault);
             return null;
         }
+
+        AccessBinder.CheckNodeTls(_read, uriPath, address.Tls);
 
         return password is null ? address : address with { Password = password };
     }

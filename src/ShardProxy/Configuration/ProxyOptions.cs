@@ -1,5 +1,6 @@
 using System.Net;
 using ShardProxy.DataPath;
+using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Tls;
 
 namespace ShardProxy.Configuration;
@@ -47,7 +48,10 @@ internal sealed record ProxyOptions
 internal sealed record NodeOptions(string Name, ServerAddress Address, double Capacity, bool IsHome);
 
 /// <summary>A PostgreSQL database and how to log in to it.</summary>
-internal sealed record ServerAddress(string Host, int Port, string User, Secret? Password, string Database);
+internal sealed record ServerAddress(string Host, int Port, string User, Secret? Password, string Database)
+{
+    public NodeTls Tls { get; init; } = NodeTls.Preferred;
+}
 
 /// <summary>A role that clients log in as.</summary>
 internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin)

@@ -108,6 +108,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
     {
         public ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken) =>
             new(ConsoleReply.Failed(new ShardProxyError("42601", "SHP-600", "there is no console here")));
+
+        public ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken) => ExecuteAsync(statement, user, cancellationToken);
     }
 
     private sealed class Observer : ISchemaObserver

@@ -217,5 +217,21 @@ internal sealed class ConsoleEngineTests
         }
     }
 
+    [Test]
+    public async Task WhoMayOnlyLookChangesNothing()
+    {
+        foreach (var statement in new[] { "SHOW NODES", "SHOW CONFIG", "EXPLAIN ROUTE SELECT 1", "HELP", "SELECT version()" })
+        {
+            Assert.That((await _console.ExecuteReadOnlyAsync(statement, "watcher", CancellationToken.None)).Error, Is.Null, statement);
+        }
+
+        _fixture.Operation = _ => throw new InvalidOperationException("it was done");
+        foreach (var statement in new[] { "MOVE RANGE 2 TO node2", "SHARD TABLE t BY HASH (id)", "SPLIT RANGE 1 AT ('5')", "SET PLANNER MODE off", "APPROVE PLAN 1", "CANCEL MIGRATION 1" })
+        {
+            var error = (await _console.ExecuteReadOnlyAsync(statement, "watcher", CancellationToken.None)).Error;
+            Assert.That((error?.SqlState, error?.Code), Is.EqualTo(("42501", "SHP-128")), statement);
+        }
+    }
+
     private ValueTask<ConsoleReply> Run(string statement) => _console.ExecuteAsync(statement, "admin", CancellationToken.None);
 }

@@ -1,0 +1,167 @@
+using System.Globalization;
+using System.Net;
+using NUnit.Framework;
+using ShardProxy.DataPath;
+using ShardProxy.Functional.Tests.DataPath;
+using ShardProxy.TestKit.Clusters;
+using ShardProxy.TestKit.Wire;
+
+namespace ShardProxy.Functional.Tests.Auth;
+
+/// <summary>
+/// Protects users whose passwords the proxy does not have: the home node or a file of verifiers says who they are, they reach the servers
+/// as themselves, and a changed password counts at once, for those in the configuration too.
+/// </summary>
+[TestFixture]
+[CancelAfter(60_000)]
+internal sealed class UserLookupTests : AuthFixture
+{
+    private readonly List<string> _roles = [];
+
+    [TearDown]
+    public async Task DropRolesAsync()
+    {
+        await StopProxiesAsync();
+        foreach (var role in _roles)
+        {
+            await Cluster.ExecuteAsync(0, $"DROP ROLE \"{role}\"");
+        }
+
+        _roles.Clear();
+    }
+
+    [Test]
+    public async Task ARoleOfTheHomeNodeLogsInAndIsItselfOnTheServers()
+    {
+        var role = await RoleAsync("PASSWORD 'secret'");
+        var proxy = await StartAsync(Lookup);
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable", role), "secret", "SELECT current_user || session_user")).Output, Is.EqualTo(role + role));
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=require channel_binding=require", role), "secret", "SELECT current_user")).Output, Is.EqualTo(role));
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable", role), "wrong")).Errors, Does.Contain("password authentication failed"));
+    }
+
+    [Test]
+    public async Task ACleartextPasswordReachesTheServersToo()
+    {
+        var role = await RoleAsync("PASSWORD 'secret'");
+        var proxy = await StartAsync(o => Lookup(o) with { Authentication = ClientAuthentication.Password });
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=require", role), "secret", "SELECT current_user")).Output, Is.EqualTo(role));
+    }
+
+    [Test]
+    public async Task WhoMayNotLogInThereMayNotHere()
+    {
+        var proxy = await StartAsync(Lookup);
+        string[] refused =
+        [
+            await RoleAsync("NOLOGIN PASSWORD 'secret'"), await RoleAsync("PASSWORD 'secret' VALID UNTIL '2020-01-01'"), await RoleAsync("PASSWORD NULL"), "no_such_role",
+        ];
+        var transcripts = new HashSet<string>();
+        foreach (var role in refused)
+        {
+            using var client = await ConnectAsync(proxy);
+            var reply = await client.StartAsync(role, TestCluster.Database, "secret");
+            transcripts.Add($"{reply.Types} {reply.SqlState} {reply.Errors[0].Field('M')!.Replace(role, "", StringComparison.Ordinal)}");
+        }
+
+        Assert.That(transcripts, Has.Count.EqualTo(1).And.Some.Contains("28P01"), "nobody learns which of them exist");
+    }
+
+    [Test]
+    public async Task APasswordChangedOnTheServerCountsSoon()
+    {
+        var role = await RoleAsync("PASSWORD 'old'");
+        var proxy = await StartAsync(Lookup);
+        Assert.That(await MayLogInAsync(proxy, role, "old"), Is.True);
+        await Cluster.ExecuteAsync(0, $"ALTER ROLE {role} PASSWORD 'new'");
+        await Waiting.UntilAsync(() => MayLogInAsync(proxy, role, "new"));
+        Assert.That(await MayLogInAsync(proxy, role, "old"), Is.False);
+    }
+
+    [Test]
+    public async Task AUserOfTheConfigurationIsNotLockedOutByChangingItsPasswordThroughTheProxy()
+    {
+        var role = await RoleAsync("PASSWORD 'old'");
+
+        // No server connection is kept, so that every session needs one of its own.
+        var proxy = await StartAsync(o => Lookup(o) with
+        {
+            Users = [.. o.Users, new UserCredential(role, "old", false)],
+            UserLookup = Lookup(o).UserLookup! with { ServesUnwrittenUsers = false },
+            PoolIdleTimeout = TimeSpan.FromMilliseconds(1),
+        });
+        using (var client = await ScriptedClient.LoginAsync(proxy.Port, role, TestCluster.Database, "old"))
+        {
+            Assert.That((await client.QueryAsync($"ALTER ROLE {role} PASSWORD 'new'")).Tags, Is.EqualTo(new[] { "ALTER ROLE" }));
+            Assert.That((await client.QueryAsync("SELECT 1")).SqlState, Is.Null, "who is in stays in");
+        }
+
+        await Waiting.UntilAsync(() => MayLogInAsync(proxy, role, "new"));
+        Assert.That(await MayLogInAsync(proxy, role, "old"), Is.False);
+        Assert.That(await MayLogInAsync(proxy, "no_such_role", "new"), Is.False, "only who is written down logs in");
+    }
+
+    [Test]
+    public async Task AFileOfVerifiersIsReadAndReadAgain()
+    {
+        var role = await RoleAsync("PASSWORD 'secret'");
+        var verifier = await Cluster.ScalarAsync<string>(0, $"SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'");
+        var file = Path.Combine(Authority.Directory, "userlist.txt");
+        await File.WriteAllTextAsync(file, $"; users\n\"somebody\" \"in clear\"\n\"{role}\" \"{verifier}\"\n");
+        var proxy = await StartAsync(o => o with { UserFile = file });
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable", role), "secret", "SELECT current_user")).Output, Is.EqualTo(role), "with keys alone");
+        Assert.That(await MayLogInAsync(proxy, role, "wrong"), Is.False);
+
+        await File.WriteAllTextAsync(file, "\"somebody\" and nothing else\n");
+        Assert.That(proxy.Plane.ReloadLogins(), Has.Length.EqualTo(1).And.Some.Contains("line 1"));
+        Assert.That(await MayLogInAsync(proxy, role, "secret"), Is.True, "the users before stay");
+
+        await File.WriteAllTextAsync(file, "\"somebody\" \"else\"\n");
+        Assert.That(proxy.Plane.ReloadLogins(), Is.Empty);
+        Assert.That(await MayLogInAsync(proxy, role, "secret"), Is.False);
+    }
+
+    [Test]
+    public async Task KeysThatDoNotFitTheNodesVerifierAreSaidSo()
+    {
+        var role = await RoleAsync("PASSWORD 'secret'");
+        var file = Path.Combine(Authority.Directory, "other.txt");
+        await File.WriteAllTextAsync(file, $"\"{role}\" \"{Wire.Auth.ScramVerifier.FromPassword("secret").ToSecretText()}\"\n");
+        var proxy = await StartAsync(o => o with { UserFile = file });
+        using var client = await ConnectAsync(proxy);
+        var reply = await client.StartAsync(role, TestCluster.Database, "secret");
+        Assert.That((reply.SqlState, reply.Errors[0].Field('D')), Is.EqualTo(("28000", "SHP-129: The password is not known, and the server's verifier is not the one the client has logged in against.")));
+    }
+
+    [Test]
+    public async Task WithoutTheHomeNodeOnlyWhoIsWrittenDownIsKnown()
+    {
+        await using var proxy = await ProxyUnderTest.StartAsync([new IPEndPoint(IPAddress.Loopback, 1)], TestCluster.Database, null, Lookup);
+        using var client = await ConnectAsync(proxy);
+        var unknown = await client.StartAsync("stranger", TestCluster.Database, "x");
+        Assert.That((unknown.Types, unknown.SqlState, unknown.Errors[0].Field('D')), Is.EqualTo(("E", "57P03", "SHP-127")));
+        using var admin = await ConnectAsync(proxy);
+        Assert.That((await admin.StartAsync(TestCluster.User, "shardproxy", TestCluster.Password)).Status, Is.EqualTo('I'), "the console opens without any node");
+    }
+
+    private static DataPathOptions Lookup(DataPathOptions options) => options with
+    {
+        UserLookup = new UserLookupOptions(TestCluster.User, TestCluster.Password, TestCluster.Database) { ServesUnwrittenUsers = true },
+    };
+
+    private static async Task<bool> MayLogInAsync(ProxyUnderTest proxy, string user, string password)
+    {
+        using var client = await ConnectAsync(proxy);
+        var reply = await client.StartAsync(user, TestCluster.Database, password);
+        Assert.That(reply.SqlState, Is.Null.Or.EqualTo("28P01"), reply.ToString());
+        return reply.Status == 'I';
+    }
+
+    private async Task<string> RoleAsync(string options)
+    {
+        var role = "u_" + Guid.NewGuid().ToString("n", CultureInfo.InvariantCulture)[..12];
+        _roles.Add(role);
+        await Cluster.ExecuteAsync(0, $"CREATE ROLE {role} {(options.StartsWith("NOLOGIN", StringComparison.Ordinal) ? "" : "LOGIN ")}{options}");
+        return role;
+    }
+}
