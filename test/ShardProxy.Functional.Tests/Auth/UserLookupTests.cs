@@ -82,13 +82,10 @@ internal sealed class UserLookupTests : AuthFixture
     public async Task AUserOfTheConfigurationIsNotLockedOutByChangingItsPasswordThroughTheProxy()
     {
         var role = await RoleAsync("PASSWORD 'old'");
-
-        // No server connection is kept, so that every session needs one of its own.
         var proxy = await StartAsync(o => Lookup(o) with
         {
             Users = [.. o.Users, new UserCredential(role, "old", false)],
             UserLookup = Lookup(o).UserLookup! with { ServesUnwrittenUsers = false },
-            PoolIdleTimeout = TimeSpan.FromMilliseconds(1),
         });
         using (var client = await ScriptedClient.LoginAsync(proxy.Port, role, TestCluster.Database, "old"))
         {
@@ -96,6 +93,8 @@ internal sealed class UserLookupTests : AuthFixture
             Assert.That((await client.QueryAsync("SELECT 1")).SqlState, Is.Null, "who is in stays in");
         }
 
+        // No server connection is left from before: new ones are opened with what the client proves of the new password.
+        await Cluster.ExecuteAsync(0, $"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = '{role}'");
         await Waiting.UntilAsync(() => MayLogInAsync(proxy, role, "new"));
         Assert.That(await MayLogInAsync(proxy, role, "old"), Is.False);
         Assert.That(await MayLogInAsync(proxy, "no_such_role", "new"), Is.False, "only who is written down logs in");
