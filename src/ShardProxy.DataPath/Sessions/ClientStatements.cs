@@ -59,6 +59,16 @@ internal sealed class ClientStatements(Session session)
     public void NoStatement(string name) =>
         session.Fail("26000", name.Length == 0 ? "unnamed prepared statement does not exist" : $"prepared statement \"{name}\" does not exist");
 
-    /// <summary>Writes PostgreSQL's error for a portal that is not there.</summary>
-    public void NoPortal(string name) => session.Fail("34000", $"portal \"{name}\" does not exist");
+    /// <summary>Writes PostgreSQL's error for a statement (S) or portal (P) that is not there.</summary>
+    public void NotThere(byte kind, string name)
+    {
+        if (kind == (byte)'S')
+        {
+            NoStatement(name);
+        }
+        else
+        {
+            session.Fail("34000", $"portal \"{name}\" does not exist");
+        }
+    }
 }

@@ -17,17 +17,11 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         var statement = kind == (byte)'S' ? names.Find(name) : names.FindPortal(name)?.Statement;
         if (statement is null)
         {
-            await pipeline.FailAsync(() =>
+            if (kind == (byte)'S' || !await pipeline.TryForwardAsync(FrontendTag.Describe, payload, ReplyKind.DescribePortal).ConfigureAwait(false))
             {
-                if (kind == (byte)'S')
-                {
-                    names.NoStatement(name);
-                }
-                else
-                {
-                    names.NoPortal(name);
-                }
-            }).ConfigureAwait(false);
+                await pipeline.FailAsync(() => names.NotThere(kind, name)).ConfigureAwait(false);
+            }
+
             return;
         }
 

@@ -279,7 +279,11 @@ internal sealed class ExtendedQuery(Session session)
         var name = FrontendReader.ExecuteName(payload.Span);
         if (_names.FindPortal(name) is not { } portal)
         {
-            await _pipeline.FailAsync(() => _names.NoPortal(name)).ConfigureAwait(false);
+            if (!await _pipeline.TryForwardAsync(FrontendTag.Execute, payload, ReplyKind.Execute).ConfigureAwait(false))
+            {
+                await _pipeline.FailAsync(() => _names.NotThere((byte)'P', name)).ConfigureAwait(false);
+            }
+
             return;
         }
 
@@ -367,6 +371,10 @@ internal sealed class ExtendedQuery(Session session)
                 server.HasUnsynced = true;
                 return;
             }
+        }
+        else if (await _pipeline.TryForwardAsync(FrontendTag.Close, payload, ReplyKind.Close).ConfigureAwait(false))
+        {
+            return;
         }
 
         await _pipeline.DrainAsync().ConfigureAwait(false);

@@ -212,6 +212,26 @@ internal sealed class ServerPipeline(Session session)
         return (await UseAsync(node, null).ConfigureAwait(false))!;
     }
 
+    /// <summary>
+    /// A portal the client has not bound may be a cursor that SQL has declared: passes the request on to the server that would have it. False when
+    /// tables are placed and it may be anywhere.
+    /// </summary>
+    public async ValueTask<bool> TryForwardAsync(byte tag, ReadOnlyMemory<byte> payload, ReplyKind kind)
+    {
+        if (!session.IsTransparent)
+        {
+            return false;
+        }
+
+        await SettleParseAsync().ConfigureAwait(false);
+        var server = await UseAnyAsync().ConfigureAwait(false);
+        MessageWriter.Raw(server.Output, tag, payload.Span);
+        server.Owed.Enqueue(kind, isHidden: false);
+        server.HasUnsynced = true;
+        HasExecuted |= tag == FrontendTag.Execute;
+        return true;
+    }
+
     /// <summary>Makes sure the server has the statement; a Parse the client waits for is answered by the server itself.</summary>
     public void Provide(ServerConnection server, PreparedStatement statement)
     {

@@ -79,6 +79,7 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         yield return ("extended: statements before BEGIN", [Run("DELETE FROM s.t WHERE id = 1", "BEGIN", "DELETE FROM s.t WHERE id = 2"), Run("ROLLBACK"), [Query("SELECT count(*) FROM s.t")]]);
         yield return ("extended: settings", [Run("SET datestyle = 'ISO'", "SET datestyle TO ymd"), Run("SHOW datestyle"), Run("RESET datestyle"), [Query("SHOW datestyle")]]);
         yield return ("extended: named", [[Parse("BEGIN", "b"), Parse("COMMIT", "c"), DescribeStatement("b"), Sync()], [Bind("b"), Execute(), Sync()], [Bind("b"), Execute(), Sync()], [Bind("c"), Execute(), Sync()], [Bind("c"), Execute(), Sync()]]);
+        yield return ("extended: cursors of SQL", [[Query("BEGIN; DECLARE c CURSOR FOR SELECT 7 AS a; DECLARE d CURSOR FOR SELECT 8 AS b")], [DescribePortal("c"), Execute("c"), Sync()], [ClosePortal("c"), ClosePortal("d"), Sync()], [Execute("d"), Sync()], [Query("ROLLBACK")], [DescribePortal("c"), Sync()]]);
         yield return ("extended: unreadable", [[Parse("SELECT 'open"), Sync()], Run("SELECT 1"), [Query("SET standard_conforming_strings = off; SET escape_string_warning = off")], Run("SELECT 'a\\'b'")]);
     }
 
