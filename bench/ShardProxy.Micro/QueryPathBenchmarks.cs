@@ -45,7 +45,7 @@ public class QueryPathBenchmarks : IDisposable
     {
         _analyzer.AnalyzeAsync(_sql, CancellationToken.None).AsTask().GetAwaiter().GetResult();
         _prepared = _analyzer.AnalyzeAsync(_preparedSql, CancellationToken.None).AsTask().GetAwaiter().GetResult();
-        _server = new ServerConnection(new PipeConnection(_fromServer), _table.HomeNode, new PoolKey(1, "app", "app"), 1, 1, [], 0);
+        _server = new ServerConnection(new PipeConnection(_fromServer), _table.HomeNode, new PoolKey(1, "app", "app"), 1, 1, ReportedParameters.NewFamily(), 0);
         _relay = new ReplyRelay(_toClient.Writer);
     }
 

@@ -5,7 +5,7 @@ using ShardProxy.Wire.Transport;
 
 // Before anything else: the setting counts only until the first socket of the process exists.
 SocketTransport.EnableInlineCompletions();
-using var signals = new ShutdownSignals();
+using var signals = new ShutdownSignals(isDaemon: args is ["serve", ..]);
 return await CommandLine.RunAsync(
     [DemoVerb.Create(ProxyComposition.Compose), DevCommand.Create(ProxyComposition.Compose), ServeCommand.Create(ProxyComposition.Compose), CheckConfigCommand.Create()],
     args,

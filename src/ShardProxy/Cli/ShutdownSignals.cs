@@ -2,15 +2,19 @@ using System.Runtime.InteropServices;
 
 namespace ShardProxy.Cli;
 
-/// <summary>SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal closed) as one cancellation. A second signal changes nothing: stopping is bounded anyway.</summary>
+/// <summary>
+/// SIGINT (Ctrl-C), SIGTERM and, but for a daemon, SIGHUP (the terminal closed) as one cancellation. A second signal changes nothing: stopping
+/// is bounded anyway. To a daemon SIGHUP means to read again what may have changed; others see to that.
+/// </summary>
 internal sealed class ShutdownSignals : IDisposable
 {
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
 
-    public ShutdownSignals()
+    public ShutdownSignals(bool isDaemon)
     {
-        foreach (var signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP })
+        PosixSignal[] signals = isDaemon ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+        foreach (var signal in signals)
         {
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
             {

@@ -2,6 +2,8 @@ using System.Collections.Immutable;
 using System.Globalization;
 using ShardProxy.Admin.Backend;
 using ShardProxy.Configuration;
+using ShardProxy.DataPath;
+using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Composition;
 
@@ -16,9 +18,14 @@ internal sealed class ConfigView(ProxyOptions options) : IConfigView
         Of("database", options.Database),
         Of("listen", options.Listen.ToString()),
         Of("admin", options.Admin.ToString()),
-        Of("listen.auth", options.TrustsClients ? "trust" : "scram-sha-256"),
-        .. options.Nodes.Select((n, i) => Of($"nodes[{i}]", $"{n.Name} {n.Address.Host}:{n.Address.Port}{(n.IsHome ? " home" : "")}")),
-        .. options.Users.Select((u, i) => Of($"users[{i}]", $"{u.Name}{(u.IsAdmin ? " admin" : "")}")),
+        Of("listen.auth", options.Authentication.Rules.Count > 0 ? $"{options.Authentication.Rules.Count} rules" : options.TrustsClients ? "trust" : MethodName(options.Authentication.Method)),
+        Of("listen.tls", options.Tls is null ? "disable" : options.Tls.IsRequired ? "require" : "allow"),
+        Of("authentication.user_file", options.Authentication.UserFile ?? ""),
+        Of("authentication.query.enabled", options.Authentication.ServesHomeRoles ? "true" : "false"),
+        Of("admin.token", options.AdminAccess.Token is null ? "not set" : "set"),
+        Of("admin.tls", options.AdminAccess.CertificateFile is null ? "disable" : "require"),
+        .. options.Nodes.Select((n, i) => Of($"nodes[{i}]", $"{n.Name} {n.Address.Host}:{n.Address.Port}{(n.IsHome ? " home" : "")} sslmode={ModeName(n.Address.Tls.Mode)}")),
+        .. options.Users.Select((u, i) => Of($"users[{i}]", $"{u.Name}{(u.IsAdmin ? " admin" : u.IsMonitor ? " monitor" : "")}")),
         Of("pool.size", Number(options.Pool.Size)),
         Of("pool.max_wait_ms", Number((long)options.Pool.MaxWait.TotalMilliseconds)),
         Of("pool.min_size", Number(options.Pool.Minimum)),
@@ -32,6 +39,7 @@ internal sealed class ConfigView(ProxyOptions options) : IConfigView
         Of("pool.check_after_idle_ms", Number((long)options.Pool.CheckAfterIdle.TotalMilliseconds)),
         Of("pool.node_down_wait_ms", Number((long)options.Pool.NodeDownWait.TotalMilliseconds)),
         Of("limits.max_clients", Number(options.Limits.MaxClients)),
+        Of("limits.max_unauthenticated", Number(options.Limits.MaxUnauthenticated)),
         Of("limits.login_timeout_ms", Number((long)options.Limits.LoginTimeout.TotalMilliseconds)),
         Of("limits.hold_timeout_ms", Number((long)options.Limits.HoldTimeout.TotalMilliseconds)),
         Of("limits.max_message_bytes", Number(options.Limits.MaxMessageBytes)),
@@ -40,6 +48,22 @@ internal sealed class ConfigView(ProxyOptions options) : IConfigView
         Of("planner.interval_ms", Number((long)options.Planner.Interval.TotalMilliseconds)),
         Of("log.level", options.Log.Level.ToString().ToLowerInvariant()),
     ];
+
+    private static string MethodName(ClientAuthentication method) => method switch
+    {
+        ClientAuthentication.ScramSha256Plus => "scram-sha-256-plus",
+        ClientAuthentication.Md5 => "md5",
+        ClientAuthentication.Password => "password",
+        ClientAuthentication.Certificate => "cert",
+        _ => "scram-sha-256",
+    };
+
+    private static string ModeName(NodeTlsMode mode) => mode switch
+    {
+        NodeTlsMode.VerifyCa => "verify-ca",
+        NodeTlsMode.VerifyFull => "verify-full",
+        _ => mode.ToString().ToLowerInvariant(),
+    };
 
     private static ConfigSetting Of(string key, string value) => new(key, value, Effective);
 

@@ -96,6 +96,7 @@ internal static class ProxyComposition
             AdminOptionsOf(options, adminCertificates),
             new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : null))]),
             loggers);
+        var hangup = new HangupReload(() => plane.ReloadLogins(), () => adminCertificates?.Reload());
         HostStage[] stages =
         [
             new("statement parser", _ => Task.CompletedTask, _ => Run(() =>
@@ -121,6 +122,7 @@ internal static class ProxyComposition
                 await http.StopAsync(ct);
                 await http.DisposeAsync();
             }),
+            new("reload on SIGHUP", _ => Run(hangup.Start), _ => Run(hangup.Dispose)),
             new("client listener", async ct => await plane.StartAsync(ct), async _ => await plane.DisposeAsync()),
         ];
         return new ProxyHost(stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>());

@@ -1,11 +1,14 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Npgsql;
 using NUnit.Framework;
 using ShardProxy.Cluster.Tests.EndToEnd.Tools;
 using ShardProxy.LocalCluster;
 using ShardProxy.TestKit.Clusters;
+using ShardProxy.TestKit.Tls;
 
 namespace ShardProxy.Cluster.Tests.EndToEnd;
 
@@ -109,6 +112,58 @@ internal sealed class ServeTests
         }
     }
 
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task A_new_certificate_is_read_on_sighup_and_read_only_users_only_look(CancellationToken cancellationToken)
+    {
+        using var authority = new TestAuthority();
+        var first = authority.IssueServer();
+        await using var proxy = await ProxyProcess.StartAsync(
+            Configured("encrypted", $"  tls: {{ mode: require, certificate_file: {first.CertificateFile}, key_file: {first.KeyFile} }}", "    monitor: true"), cancellationToken);
+        var connection = new NpgsqlConnectionStringBuilder(proxy.ConsoleConnectionString)
+        {
+            Username = Reader,
+            Password = ReaderPassword,
+            SslMode = SslMode.VerifyFull,
+            Host = "localhost",
+            RootCertificate = authority.CertificateFile,
+            Pooling = false,
+        }.ConnectionString;
+        await using (var console = await Db.OpenAsync(connection, cancellationToken))
+        {
+            await using var show = new NpgsqlCommand("SHOW VERSION", console);
+            Assert.That(await show.ExecuteScalarAsync(cancellationToken), Is.Not.Null);
+            await using var change = new NpgsqlCommand("SET PLANNER MODE off", console);
+            Assert.That(async () => await change.ExecuteNonQueryAsync(cancellationToken), Throws.TypeOf<PostgresException>().With.Property("SqlState").EqualTo("42501"));
+        }
+
+        var second = authority.IssueServer();
+        proxy.Signal(1);
+        await Eventually.IsTrueAsync(
+            async () => await ThumbprintAsync(proxy.Address("proxy").Port, cancellationToken) == second.Thumbprint, TimeSpan.FromSeconds(30), "the new certificate is not shown", cancellationToken);
+        Assert.That(proxy.HasExited, Is.False, proxy.Output);
+        var clear = new NpgsqlConnectionStringBuilder(proxy.ConnectionString()) { SslMode = SslMode.Disable, Pooling = false }.ConnectionString;
+        Assert.That(async () => await (await Db.OpenAsync(clear, cancellationToken)).DisposeAsync(), Throws.TypeOf<PostgresException>().With.Property("SqlState").EqualTo("28000"));
+    }
+
+    private static async Task<string> ThumbprintAsync(int port, CancellationToken cancellationToken)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, port, cancellationToken);
+        await using var tls = new SslStream(socket.GetStream(), leaveInnerStreamOpen: false);
+        var thumbprint = "";
+        await tls.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions
+            {
+                TargetHost = "localhost",
+                ApplicationProtocols = [new SslApplicationProtocol("postgresql")],
+                CertificateChainPolicy = new X509ChainPolicy { VerificationFlags = X509VerificationFlags.AllFlags },
+                RemoteCertificateValidationCallback = (_, certificate, _, _) => (thumbprint = ((X509Certificate2)certificate!).Thumbprint).Length > 0,
+            },
+            cancellationToken);
+        return thumbprint;
+    }
+
     private static Task UntilReadinessIsAsync(HttpClient http, HttpStatusCode status, CancellationToken cancellationToken) => Eventually.IsTrueAsync(
         async () => (await http.GetAsync(new Uri("readyz", UriKind.Relative), cancellationToken)).StatusCode == status,
         TimeSpan.FromSeconds(30),
@@ -124,7 +179,7 @@ internal sealed class ServeTests
 
     private Task<long> CountAsync(int node, CancellationToken cancellationToken) => _cluster.ScalarAsync<long>(node, "SELECT count(*) FROM served", cancellationToken);
 
-    private ProxyProcessOptions Configured(string id)
+    private ProxyProcessOptions Configured(string id, string listen = "", string reader = "")
     {
         var (port, adminPort) = (FreePort(), FreePort());
         var file = Path.Combine(_directory.FullName, id + ".yaml");
@@ -135,6 +190,7 @@ internal sealed class ServeTests
             database: {TestCluster.Database}
             listen:
               port: {port}
+            {listen}
             admin:
               port: {adminPort}
             log:
@@ -150,6 +206,7 @@ internal sealed class ServeTests
                 admin: true
               - name: {Reader}
                 password: {ReaderPassword}
+            {reader}
 
             """);
         return new ProxyProcessOptions
