@@ -32,7 +32,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private readonly DataPathInstruments _instruments;
     private readonly ServerEncryption _encryption;
     private readonly UserDirectory _users;
+    private readonly ClientGreeting _greeting;
+    private readonly ClientAuthenticator _authenticator;
     private readonly AuthQuery? _authQuery;
+    private DataPathOptions _loginOptions;
     private ClientListener? _listener;
     private Task _accepting = Task.CompletedTask;
 
@@ -56,6 +59,9 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         var connector = new ServerConnector(options, credentials, _encryption, transport, addresses, time);
         _authQuery = options.UserLookup is null ? null : new AuthQuery(options, connector, holder, time);
         _users = new UserDirectory(options, credentials, _authQuery, _logger);
+        _greeting = new ClientGreeting(options.Certificates);
+        _authenticator = new ClientAuthenticator(options, _users, _logger);
+        _loginOptions = options;
         Recorder = new WorkloadRecorder(options.ProxyId, time);
         Counters = new DataPathCounters();
         Analyzer = analyzer;
@@ -89,7 +95,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         var listener = await _transport.ListenAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
         EndPoint = listener.LocalEndPoint;
         _listener = new ClientListener(
-            _services, new ClientGreeting(_options.Certificates), new ClientAuthenticator(_options, _users, _logger), _registry, listener, _logger);
+            _services, _greeting, _authenticator, _registry, listener, _logger);
         _accepting = _listener.RunAsync();
     }
 
@@ -126,7 +132,19 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     /// Reads certificates and the user file again; what is open goes on as it is. Returns what could not be read and stays as it was, one
     /// sentence each; that is logged too.
     /// </summary>
-    public ImmutableArray<string> ReloadLogins() => [.. new[] { _options.Certificates?.Reload(), _encryption.Reload(), _users.Reload() }.OfType<string>()];
+    public ImmutableArray<string> ReloadLogins() => [.. new[] { _greeting.Certificates?.Reload(), _encryption.Reload(), _users.Reload(_loginOptions) }.OfType<string>()];
+
+    /// <summary>
+    /// The same with other options: logins that begin from now on go by their rules, users, limits on encryption and certificates. How
+    /// roles are looked up and how nodes are connected to stay as they were.
+    /// </summary>
+    public ImmutableArray<string> ReloadLogins(DataPathOptions options)
+    {
+        _loginOptions = options;
+        _authenticator.Use(options);
+        _greeting.Certificates = options.Certificates;
+        return ReloadLogins();
+    }
 
     internal IEnumerable<(string Node, long Timeouts)> PoolTimeouts() => _services.Pools.Timeouts();
 

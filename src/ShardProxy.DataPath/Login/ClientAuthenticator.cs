@@ -12,20 +12,24 @@ namespace ShardProxy.DataPath.Login;
 /// Decides who a client is: looks for the rule, runs its method, and tells nobody but the log why a login failed. An unknown user, a
 /// user without a fitting secret and a wrong password get the same messages for the same work.
 /// </summary>
-internal sealed partial class ClientAuthenticator(DataPathOptions options, UserDirectory users, ILogger logger)
+internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserDirectory users, ILogger logger)
 {
     private const int AuthenticationOk = 0;
 
     // What PostgreSQL calls its newest minor version of protocol 3, as libpq compares it: the whole version word.
     private const int NewestProtocol = 3 << 16;
 
-    private readonly ScramLogin _scram = new(users.Mock, options.MaxLoginMessageBytes);
-    private readonly PasswordLogin _password = new(users.Mock, options.MaxLoginMessageBytes);
-    private readonly AuthenticationRule[] _rules = options.Rules.Count > 0 ? [.. options.Rules] : [AuthenticationRule.ForAll(options.Authentication)];
+    private readonly ScramLogin _scram = new(users.Mock, initial.MaxLoginMessageBytes);
+    private readonly PasswordLogin _password = new(users.Mock, initial.MaxLoginMessageBytes);
+    private volatile DataPathOptions _options = initial;
+
+    /// <summary>Logins that begin from now on go by these rules.</summary>
+    public void Use(DataPathOptions options) => _options = options;
 
     /// <summary>Authenticates; returns null when the client was refused (it has been told, though not flushed to).</summary>
     public async ValueTask<ClientIdentity?> AuthenticateAsync(ClientChannel channel, StartupRequest startup, CancellationToken cancellationToken)
     {
+        var options = _options;
         if (channel.Tls is null && options.DemandsTls)
         {
             return Refuse(channel, LoginErrors.EncryptionRequired);
@@ -49,12 +53,12 @@ internal sealed partial class ClientAuthenticator(DataPathOptions options, UserD
 
         var database = startup["database"] is { Length: > 0 } named ? named : user;
         WriteNegotiation(channel, startup);
-        if (FindRule(channel, database, user) is not { } rule)
+        if (FindRule(options, channel, database, user) is not { } rule)
         {
             return Refuse(channel, LoginErrors.NoRule(channel.Address, user, database, channel.Tls is not null));
         }
 
-        if (await ProveAsync(channel, rule, user, database, cancellationToken).ConfigureAwait(false) is { } refusal)
+        if (await ProveAsync(channel, rule, options.AllowsCleartextPasswords, user, database, cancellationToken).ConfigureAwait(false) is { } refusal)
         {
             Log.Refused(logger, user, channel.Address?.ToString() ?? "", refusal.Code);
             return Refuse(channel, refusal);
@@ -72,7 +76,7 @@ internal sealed partial class ClientAuthenticator(DataPathOptions options, UserD
 
     /// <summary>Runs the rule's method; null when the client has proven itself.</summary>
     private async ValueTask<ShardProxyError?> ProveAsync(
-        ClientChannel channel, AuthenticationRule rule, string user, string database, CancellationToken cancellationToken)
+        ClientChannel channel, AuthenticationRule rule, bool allowsCleartext, string user, string database, CancellationToken cancellationToken)
     {
         switch (rule.Method)
         {
@@ -80,7 +84,7 @@ internal sealed partial class ClientAuthenticator(DataPathOptions options, UserD
                 return LoginErrors.Rejected(channel.Address, user, database, channel.Tls is not null);
             case ClientAuthentication.Certificate:
                 return CheckCertificate(channel.Tls?.PeerCertificate, rule, user);
-            case ClientAuthentication.Password when channel.Tls is null && !options.AllowsCleartextPasswords:
+            case ClientAuthentication.Password when channel.Tls is null && !allowsCleartext:
                 return LoginErrors.CleartextRefused;
             case ClientAuthentication.ScramSha256Plus when channel.Tls?.EndPointBinding is null:
                 return LoginErrors.EncryptionRequired;
@@ -125,9 +129,14 @@ internal sealed partial class ClientAuthenticator(DataPathOptions options, UserD
         return string.Equals(mapped, user, StringComparison.Ordinal) ? null : LoginErrors.CertificateFailed(user);
     }
 
-    private AuthenticationRule? FindRule(ClientChannel channel, string database, string user)
+    private static AuthenticationRule? FindRule(DataPathOptions options, ClientChannel channel, string database, string user)
     {
-        foreach (var rule in _rules)
+        if (options.Rules.Count == 0)
+        {
+            return AuthenticationRule.ForAll(options.Authentication);
+        }
+
+        foreach (var rule in options.Rules)
         {
             if (rule.Matches(channel.Tls is not null, database, user, channel.Address))
             {

@@ -12,20 +12,32 @@ namespace ShardProxy.DataPath.Login;
 /// What comes before the start-up packet (PostgreSQL documentation, "Message Flow": "SSL Session Encryption"): requests for encryption, by
 /// packet or by a TLS hello as the very first bytes. Bounded in bytes and, by the caller's token, in time.
 /// </summary>
-internal sealed class ClientGreeting(TlsCertificates? certificates)
+internal sealed class ClientGreeting(TlsCertificates? initial)
 {
     private const byte TlsHandshakeRecord = 0x16;
+
+    private volatile TlsCertificates? _certificates = initial;
+
+    /// <summary>What new connections are shown; null when they are not offered encryption.</summary>
+    public TlsCertificates? Certificates
+    {
+        get => _certificates;
+        set => _certificates = value;
+    }
 
     /// <summary>Reads up to the first packet that asks for no encryption; on the way the channel may become an encrypted one.</summary>
     public async ValueTask<StartupRequest> ReadStartupAsync(ClientChannel channel, CancellationToken cancellationToken)
     {
+        // The same for the whole of the greeting, whatever is read again meanwhile.
+        var certificates = _certificates;
+
         // Each kind of encryption may be asked for once, as libpq does.
         for (var round = 0; round < 3; round++)
         {
-            var packet = await ReadPacketAsync(channel, isFirst: round == 0, cancellationToken).ConfigureAwait(false);
+            var packet = await ReadPacketAsync(channel, certificates is not null, isFirst: round == 0, cancellationToken).ConfigureAwait(false);
             if (packet is null)
             {
-                await SecureAsync(channel, isDirect: true, cancellationToken).ConfigureAwait(false);
+                await SecureAsync(channel, certificates!, isDirect: true, cancellationToken).ConfigureAwait(false);
                 continue;
             }
 
@@ -34,7 +46,7 @@ internal sealed class ClientGreeting(TlsCertificates? certificates)
             {
                 case StartupKind.Ssl when certificates is not null && channel.Tls is null:
                     await AnswerAsync(channel, (byte)'S', cancellationToken).ConfigureAwait(false);
-                    await SecureAsync(channel, isDirect: false, cancellationToken).ConfigureAwait(false);
+                    await SecureAsync(channel, certificates, isDirect: false, cancellationToken).ConfigureAwait(false);
                     break;
                 case StartupKind.Ssl or StartupKind.GssEncryption:
                     await AnswerAsync(channel, (byte)'N', cancellationToken).ConfigureAwait(false);
@@ -54,11 +66,11 @@ internal sealed class ClientGreeting(TlsCertificates? certificates)
         await channel.Connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask SecureAsync(ClientChannel channel, bool isDirect, CancellationToken cancellationToken)
+    private static async ValueTask SecureAsync(ClientChannel channel, TlsCertificates certificates, bool isDirect, CancellationToken cancellationToken)
     {
         try
         {
-            channel.Secure(await TlsConnection.AcceptAsync(channel.Connection, certificates!.Current, cancellationToken).ConfigureAwait(false));
+            channel.Secure(await TlsConnection.AcceptAsync(channel.Connection, certificates.Current, cancellationToken).ConfigureAwait(false));
         }
         catch (Exception e) when (e is AuthenticationException or IOException)
         {
@@ -74,14 +86,14 @@ internal sealed class ClientGreeting(TlsCertificates? certificates)
     }
 
     /// <summary>A packet without its length word; null when the client begins with a TLS hello instead.</summary>
-    private async ValueTask<byte[]?> ReadPacketAsync(ClientChannel channel, bool isFirst, CancellationToken cancellationToken)
+    private static async ValueTask<byte[]?> ReadPacketAsync(ClientChannel channel, bool mayEncrypt, bool isFirst, CancellationToken cancellationToken)
     {
         var input = channel.Connection.Input;
         while (true)
         {
             var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
             var buffer = result.Buffer;
-            if (isFirst && certificates is not null && !buffer.IsEmpty && buffer.FirstSpan[0] == TlsHandshakeRecord)
+            if (isFirst && mayEncrypt && !buffer.IsEmpty && buffer.FirstSpan[0] == TlsHandshakeRecord)
             {
                 input.AdvanceTo(buffer.Start);
                 return null;
@@ -104,7 +116,7 @@ internal sealed class ClientGreeting(TlsCertificates? certificates)
 
                     // Whatever came in clear behind the request could have been put there by somebody in between, to be taken for the client's
                     // own once the connection is encrypted (CVE-2021-23214).
-                    return isRequest && hasMore && channel.Tls is null && certificates is not null
+                    return isRequest && hasMore && channel.Tls is null && mayEncrypt
                         ? throw new ProtocolException("08P01", "received unencrypted data after SSL request")
                         : payload;
                 }

@@ -17,23 +17,21 @@ internal sealed partial class UserDirectory
     // Failed logins must not become questions one by one.
     private static readonly TimeSpan ForgetPause = TimeSpan.FromSeconds(1);
 
-    private readonly DataPathOptions _options;
     private readonly AuthQuery? _query;
     private readonly ILogger _logger;
-    private readonly Dictionary<string, ConsoleRole> _roles;
+    private volatile Dictionary<string, ConsoleRole> _roles;
     private readonly ConcurrentDictionary<string, Verdict> _verdicts = new(StringComparer.Ordinal);
     private volatile Dictionary<string, LoginSecret?> _written;
 
     /// <exception cref="Model.Errors.ShardProxyException">The user file cannot be read.</exception>
     public UserDirectory(DataPathOptions options, ServerCredentials credentials, AuthQuery? query, ILogger logger)
     {
-        _options = options;
         _query = query;
         _logger = logger;
         Credentials = credentials;
         Mock = new ScramMock(options.MockSecret ?? System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
-        _roles = options.Users.ToDictionary(u => u.Name, u => u.IsAdmin ? ConsoleRole.Admin : u.IsMonitor ? ConsoleRole.Monitor : ConsoleRole.None, StringComparer.Ordinal);
-        _written = ReadWritten();
+        _roles = Roles(options);
+        _written = ReadWritten(options);
     }
 
     /// <summary>Verifiers for users that do not exist.</summary>
@@ -68,12 +66,13 @@ internal sealed partial class UserDirectory
     /// <summary>A login failed: what is known of the user may be out of date.</summary>
     public void ProofFailed(string user) => _query?.Forget(user, ForgetPause);
 
-    /// <summary>Reads the user file again. Returns null, or why the users before stay; that is logged too.</summary>
-    public string? Reload()
+    /// <summary>Takes other users and reads the user file again. Returns null, or why the users before stay; that is logged too.</summary>
+    public string? Reload(DataPathOptions options)
     {
         try
         {
-            _written = ReadWritten();
+            _written = ReadWritten(options);
+            _roles = Roles(options);
             _verdicts.Clear();
             return null;
         }
@@ -148,10 +147,13 @@ internal sealed partial class UserDirectory
         return Md5Password.IsHash(stored) ? written.Md5Hash == stored : written.Password == stored;
     }
 
-    private Dictionary<string, LoginSecret?> ReadWritten()
+    private static Dictionary<string, ConsoleRole> Roles(DataPathOptions options) => options.Users.ToDictionary(
+        u => u.Name, u => u.IsAdmin ? ConsoleRole.Admin : u.IsMonitor ? ConsoleRole.Monitor : ConsoleRole.None, StringComparer.Ordinal);
+
+    private Dictionary<string, LoginSecret?> ReadWritten(DataPathOptions options)
     {
         var all = new Dictionary<string, LoginSecret?>(StringComparer.Ordinal);
-        if (_options.UserFile is { } file)
+        if (options.UserFile is { } file)
         {
             foreach (var (name, secret) in UserFile.Read(file))
             {
@@ -159,7 +161,7 @@ internal sealed partial class UserDirectory
             }
         }
 
-        foreach (var user in _options.Users)
+        foreach (var user in options.Users)
         {
             if (user.Password is not null || !all.ContainsKey(user.Name))
             {

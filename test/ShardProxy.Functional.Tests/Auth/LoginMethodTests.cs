@@ -112,6 +112,31 @@ internal sealed class LoginMethodTests : AuthFixture
         }
     }
 
+    [Test]
+    public async Task OtherRulesAndUsersTakeEffectWithTheNextLogin()
+    {
+        DataPathOptions options = null!;
+        var proxy = await StartAsync(o => options = o with { Rules = [AuthenticationRule.ForAll(ClientAuthentication.Trust)] });
+        using var early = await ConnectAsync(proxy);
+        Assert.That((await early.StartAsync(TestCluster.User, TestCluster.Database)).Status, Is.EqualTo('I'));
+
+        Assert.That(
+            proxy.Plane.ReloadLogins(options with
+            {
+                Rules = [AuthenticationRule.ForAll(ClientAuthentication.ScramSha256)],
+                Users = [new UserCredential(TestCluster.User, TestCluster.Password, false), new UserCredential("ops", "o", true)],
+            }),
+            Is.Empty);
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable"), null)).Errors, Does.Contain("no password supplied"));
+        Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable"), TestCluster.Password)).Output, Is.EqualTo("1"));
+        Assert.That((await early.QueryAsync("SELECT 1")).Rows[0][0], Is.EqualTo("1"));
+
+        using var formerAdmin = await ConnectAsync(proxy);
+        Assert.That((await formerAdmin.StartAsync(TestCluster.User, "shardproxy", TestCluster.Password)).SqlState, Is.EqualTo("42501"));
+        using var admin = await ConnectAsync(proxy);
+        Assert.That((await admin.StartAsync("ops", "shardproxy", "o")).Status, Is.EqualTo('I'));
+    }
+
     private static readonly ClientAuthentication[] Methods = [ClientAuthentication.ScramSha256, ClientAuthentication.Md5, ClientAuthentication.Password];
 
     [TestCaseSource(nameof(Methods))]
