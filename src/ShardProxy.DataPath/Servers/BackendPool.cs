@@ -192,6 +192,9 @@ internal sealed class BackendPool
         }
     }
 
+    /// <summary>Closes the idle connections that stand for no client.</summary>
+    public void GiveUpUnassigned() => _idle.GiveUpUnassigned(_lock);
+
     /// <summary>Closes the connection that has been idle longest; false when there is none to spare.</summary>
     public bool TryEvictIdle()
     {

@@ -85,6 +85,17 @@ internal sealed class BackendPools : IDisposable
         return false;
     }
 
+    /// <summary>
+    /// Closes what is idle and stands for no client: the server is about to do something to a database that it does only while nobody is connected to it.
+    /// </summary>
+    public void MakeWay()
+    {
+        foreach (var pool in _pools.Values)
+        {
+            pool.GiveUpUnassigned();
+        }
+    }
+
     public void Close()
     {
         foreach (var pool in _pools.Values)

@@ -66,6 +66,22 @@ internal sealed class IdleServers(Action<ServerConnection> forget)
         _servers.RemoveRange(0, count);
     }
 
+    /// <summary>Gives up those that stand for no client; takes the pool's lock itself.</summary>
+    public void GiveUpUnassigned(Lock gate)
+    {
+        lock (gate)
+        {
+            for (var i = _servers.Count - 1; i >= 0; i--)
+            {
+                if (_servers[i].AssignedTo is null)
+                {
+                    forget(_servers[i]);
+                    _servers.RemoveAt(i);
+                }
+            }
+        }
+    }
+
     /// <summary>Gives up the one idle longest, if there is any.</summary>
     public bool TryGiveUpOldest()
     {

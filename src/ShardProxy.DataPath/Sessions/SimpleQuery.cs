@@ -197,6 +197,11 @@ internal sealed class SimpleQuery(Session session)
         var restores = TransparentCommands.Restores(session, shape);
         relay.ForwardsReady &= !restores;
         SessionEnd.Note(session, shape);
+        if (shape.Kind == StatementKind.OtherDdl && IsAboutDatabase(shape.Text))
+        {
+            session.Services.Pools.MakeWay();
+        }
+
         var mayWrite = MayWrite(shape);
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
@@ -360,6 +365,12 @@ internal sealed class SimpleQuery(Session session)
             await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
+
+    // DROP DATABASE, CREATE DATABASE from a template and some of ALTER DATABASE fail while anybody is connected to it.
+    private static bool IsAboutDatabase(string text) =>
+        text.StartsWith("drop database", StringComparison.OrdinalIgnoreCase)
+        || text.StartsWith("create database", StringComparison.OrdinalIgnoreCase)
+        || text.StartsWith("alter database", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>True unless the statement provably only reads.</summary>
     public static bool MayWrite(StatementShape shape)

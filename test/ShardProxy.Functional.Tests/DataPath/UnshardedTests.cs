@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using ShardProxy.Model.Fleet;
+using ShardProxy.TestKit.Clusters;
 using ShardProxy.TestKit.Wire;
 using static ShardProxy.TestKit.Wire.Frontend;
 
@@ -115,6 +116,33 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         }
 
         AssertSame(actual, expected);
+    }
+
+    /// <summary>Connections that the proxy keeps for nobody do not stand in the way of what a server does only to an unused database.</summary>
+    [Test]
+    public async Task AnUnusedDatabaseCanBeCopiedRenamedAndDropped()
+    {
+        var name = $"{Database}_used";
+        using var client = await Proxy.LoginAsync();
+        Assert.That((await client.QueryAsync($"CREATE DATABASE {name}")).SqlState, Is.Null);
+        await UseAsync(name);
+        Assert.That((await client.QueryAsync($"CREATE DATABASE {name}_copy TEMPLATE {name}")).SqlState, Is.Null);
+        await UseAsync(name);
+        Assert.That((await client.QueryAsync($"ALTER DATABASE {name} RENAME TO {name}_again")).SqlState, Is.Null);
+        await UseAsync($"{name}_again");
+        using (await ScriptedClient.LoginAsync(Proxy.Port, TestCluster.User, $"{name}_again", TestCluster.Password, default, []))
+        {
+            Assert.That((await client.QueryAsync($"DROP DATABASE {name}_again")).SqlState, Is.EqualTo("55006"), "a client is connected to it");
+        }
+
+        Assert.That((await client.QueryAsync($"DROP DATABASE {name}_again WITH (FORCE)")).SqlState, Is.Null);
+        Assert.That((await client.QueryAsync($"DROP DATABASE {name}_copy")).SqlState, Is.Null);
+
+        async Task UseAsync(string database)
+        {
+            using var other = await ScriptedClient.LoginAsync(Proxy.Port, TestCluster.User, database, TestCluster.Password, default, []);
+            Assert.That((await other.QueryAsync("SELECT 1")).SqlState, Is.Null);
+        }
     }
 
     /// <summary>A table is placed while a block is open that the home node has run by itself so far: it ends as it began.</summary>
