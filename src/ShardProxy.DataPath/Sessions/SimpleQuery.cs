@@ -327,8 +327,9 @@ internal sealed class SimpleQuery(Session session)
     /// </summary>
     public static async ValueTask SettleAsync(Session session)
     {
-        if (session.Transaction is { HasUnreadSettings: true, State: BlockState.InBlock, SettingsSource.IsBroken: false } transaction && session.IsSharded)
+        if (session.Transaction is { HasUnreadSettings: true, State: BlockState.InBlock, SettingsSource.IsBroken: false } transaction && !session.IsTransparent)
         {
+            // Routing has to know the search_path. Where nothing is routed the block is left alone: a question would take its snapshot too early.
             try
             {
                 await StateProbe.ReadBlockAsync(session).ConfigureAwait(false);

@@ -118,6 +118,19 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         AssertSame(actual, expected);
     }
 
+    /// <summary>A transaction's snapshot is taken by its first query and not by one of the proxy's.</summary>
+    [TestCase("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL work_mem = '7MB'; SET LOCAL random_page_cost = 2")]
+    [TestCase("BEGIN ISOLATION LEVEL REPEATABLE READ; SET search_path = s")]
+    public async Task ASnapshotIsTakenByTheClientsFirstQuery(string begin)
+    {
+        await DirectAsync(0, Reset);
+        using var client = await Proxy.LoginAsync();
+        Assert.That((await client.QueryAsync(begin)).SqlState, Is.Null);
+        await DirectAsync(0, "INSERT INTO s.t VALUES (100, 'x')");
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM s.t")).Rows[0][0], Is.EqualTo("21"));
+        await client.QueryAsync("ROLLBACK");
+    }
+
     /// <summary>Connections that the proxy keeps for nobody do not stand in the way of what a server does only to an unused database.</summary>
     [Test]
     public async Task AnUnusedDatabaseCanBeCopiedRenamedAndDropped()
