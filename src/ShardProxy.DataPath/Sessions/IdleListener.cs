@@ -19,7 +19,7 @@ internal sealed class IdleListener(Session session)
     {
         if (session.Pinned is not { IsBroken: false } server || server.Owed.Count > 0 || session.Input.HasArrived())
         {
-            return await session.Input.ReadAsync(session.Connection.Closed).ConfigureAwait(false);
+            return await session.Input.ReadAsync(CancellationToken.None).ConfigureAwait(false);
         }
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(session.Connection.Closed);

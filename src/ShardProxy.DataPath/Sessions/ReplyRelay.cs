@@ -145,7 +145,11 @@ internal sealed class ReplyRelay(PipeWriter client)
         }
     }
 
-    /// <summary>Relays until nothing is owed, the server wants COPY data, or the connection is lost.</summary>
+    /// <summary>
+    /// Relays until nothing is owed, the server wants COPY data, or the connection is lost. When nothing is owed any more the last piece is
+    /// written but not sent: the caller first brings the session's truth up to date, so that a client which has seen the end of its
+    /// statement finds what it did (a pin, a free server), and then sends it.
+    /// </summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<RelayStop> RelayAsync(ServerConnection server)
     {
@@ -153,7 +157,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         {
             var result = await server.Input.ReadAsync().ConfigureAwait(false);
             var stop = Take(server, result);
-            if (HasForwarded)
+            if (HasForwarded && (stop != RelayStop.Done || server.Owed.Count > 0 || _restBytes > 0))
             {
                 await FlushClientAsync().ConfigureAwait(false);
             }

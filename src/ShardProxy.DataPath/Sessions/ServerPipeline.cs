@@ -164,9 +164,10 @@ internal sealed class ServerPipeline(Session session)
                 throw new ServerLostException(server);
             case RelayStop.CopyIn:
                 BeginCopy(server);
-                await session.Relay.FlushClientAsync().ConfigureAwait(false);
                 break;
         }
+
+        await session.Relay.FlushClientAsync().ConfigureAwait(false);
 
         if (server.SkipsToSync)
         {

@@ -363,6 +363,8 @@ internal sealed class SimpleQuery(Session session)
     {
         if (session.Transaction.State == BlockState.Idle)
         {
+            // The client has its answer meanwhile.
+            await session.Relay.FlushClientAsync().ConfigureAwait(false);
             await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
