@@ -1,6 +1,6 @@
 namespace ShardProxy.Wire.Transport;
 
-/// <summary>Settings of <see cref="SocketTransport"/>.</summary>
+/// <summary>Settings of the transports.</summary>
 public sealed record SocketTransportOptions
 {
     /// <summary>Unexamined bytes from the peer above which the socket is no longer read.</summary>
@@ -23,6 +23,9 @@ public sealed record SocketTransportOptions
 
     /// <summary>Unanswered probes after which the connection is broken.</summary>
     public int KeepAliveProbes { get; init; } = 6;
+
+    /// <summary>Threads that poll sockets; 0 for one for two processors. Kestrel's transport has its own way.</summary>
+    public int EventLoops { get; init; }
 
     /// <summary>Clock for the timeouts.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;

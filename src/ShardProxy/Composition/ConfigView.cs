@@ -38,6 +38,8 @@ internal sealed class ConfigView(ProxyOptions options) : IConfigView
         Of("pool.max_lifetime_ms", Number((long)options.Pool.MaxLifetime.TotalMilliseconds)),
         Of("pool.check_after_idle_ms", Number((long)options.Pool.CheckAfterIdle.TotalMilliseconds)),
         Of("pool.node_down_wait_ms", Number((long)options.Pool.NodeDownWait.TotalMilliseconds)),
+        Of("transport.kind", options.Transport.Kind.ToString().ToLowerInvariant()),
+        Of("transport.event_loops", Number(options.Transport.EventLoops)),
         Of("limits.max_clients", Number(options.Limits.MaxClients)),
         Of("limits.max_unauthenticated", Number(options.Limits.MaxUnauthenticated)),
         Of("limits.login_timeout_ms", Number((long)options.Limits.LoginTimeout.TotalMilliseconds)),

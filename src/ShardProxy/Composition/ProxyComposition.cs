@@ -39,7 +39,8 @@ internal static class ProxyComposition
         var nodes = options.Nodes.Select((n, i) => new Node(i + 1, n.Name, n.Address.Host, n.Address.Port, n.Capacity, n.IsHome)).ToImmutableArray();
 
         // Data plane. Until the catalog has spoken it knows the nodes and no table; it does not listen before.
-        var transport = new SocketTransport(new SocketTransportOptions());
+        DescriptorLimit.Check(options.Limits.MaxClients, nodes.Length * options.Pool.Size, loggers.CreateLogger("ShardProxy.Composition.DescriptorLimit"));
+        var transport = ProxyTransport.Create(options.Transport.Kind, new SocketTransportOptions { EventLoops = options.Transport.EventLoops }, loggers);
         var analyzer = new StatementAnalyzer(new SqlOptions { MaxShapes = options.Limits.MaxStatementShapes, MaxStatementBytes = options.Limits.MaxMessageBytes });
         var console = new DeferredConsole();
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using ShardProxy.DataPath;
 using ShardProxy.Model.Topology;
+using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.Configuration;
 
@@ -46,6 +47,14 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             {
                 MaxUnauthenticated = _read.Integer("limits.max_unauthenticated"),
             },
+            Transport = new TransportOptions(
+                _read.Choice("transport.kind") switch
+                {
+                    "epoll" => TransportKind.Epoll,
+                    "kestrel" => TransportKind.Kestrel,
+                    _ => TransportKind.Auto,
+                },
+                _read.Integer("transport.event_loops")),
             Catalog = Catalog(nodes, database),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),

@@ -78,6 +78,8 @@ internal static class ConfigurationSchema
         Integer("limits.max_message_bytes", 256 * 1024 * 1024, 1024, 1024 * 1024 * 1024, "largest message the proxy has to see whole"),
         Integer("limits.max_prepared_statements", 10_000, 1, 1_000_000, "prepared statements a client may hold"),
         Integer("limits.max_statement_shapes", 10_000, 16, 10_000_000, "statement shapes kept in the cache"),
+        Choice("transport.kind", "auto", ["auto", "epoll", "kestrel"], "what drives the sockets; auto takes epoll where the system has it"),
+        Integer("transport.event_loops", 0, 0, 1_024, "threads that poll sockets (epoll only); 0 for one for two processors"),
         Choice("catalog.kind", "postgres", ["postgres", "memory"], "where the routing truth is kept; memory is for trying out"),
         new("catalog.uri", SettingKind.PostgresUri, null, "postgresql://shardproxy@10.0.0.1:5432/app", "the catalog's database; the home node when not set") { IsSecret = true },
         Secret("catalog.password", "password for it, when not in the URI"),

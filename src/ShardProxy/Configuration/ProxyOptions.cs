@@ -28,6 +28,8 @@ internal sealed record ProxyOptions
 
     public required LimitOptions Limits { get; init; }
 
+    public TransportOptions Transport { get; init; } = new(Wire.Transport.TransportKind.Auto, 0);
+
     public required CatalogOptions Catalog { get; init; }
 
     public required PlannerSettings Planner { get; init; }
@@ -115,6 +117,9 @@ internal sealed record LimitOptions(
 {
     public int MaxUnauthenticated { get; init; } = 5_000;
 }
+
+/// <summary>What drives the sockets; 0 loops for the transport's own choice.</summary>
+internal sealed record TransportOptions(Wire.Transport.TransportKind Kind, int EventLoops);
 
 internal enum CatalogKind
 {

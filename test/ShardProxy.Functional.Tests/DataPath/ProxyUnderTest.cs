@@ -23,11 +23,11 @@ namespace ShardProxy.Functional.Tests.DataPath;
 internal sealed class ProxyUnderTest : IAsyncDisposable
 {
     private readonly StatementAnalyzer _analyzer;
-    private readonly SocketTransport _transport;
+    private readonly ProxyTransport _transport;
     private readonly Observer _observer;
     private NpgsqlDataSource? _source;
 
-    private ProxyUnderTest(DataPlane plane, StatementAnalyzer analyzer, SocketTransport transport, Observer observer, string database)
+    private ProxyUnderTest(DataPlane plane, StatementAnalyzer analyzer, ProxyTransport transport, Observer observer, string database)
     {
         Plane = plane;
         _analyzer = analyzer;
@@ -71,7 +71,8 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         };
         options = configure?.Invoke(options) ?? options;
         var analyzer = new StatementAnalyzer(new SqlOptions());
-        var transport = new SocketTransport(new SocketTransportOptions());
+        var kind = Enum.Parse<TransportKind>(Environment.GetEnvironmentVariable("SHARDPROXY_TEST_TRANSPORT") ?? nameof(TransportKind.Auto), ignoreCase: true);
+        var transport = ProxyTransport.Create(kind, new SocketTransportOptions(), NullLoggerFactory.Instance);
         var observer = new Observer();
         var all = nodes.Select((n, i) => new Node(i + 1, string.Create(CultureInfo.InvariantCulture, $"node{i + 1}"), n.Address.ToString(), n.Port, 0, i == 0)).ToImmutableArray();
         var plane = new DataPlane(

@@ -10,16 +10,17 @@ namespace ShardProxy.Unit.Tests.Wire.Transport;
 /// Protects what the data path builds on: bytes arrive whole and in order, an orderly close delivers the last of them, every wait
 /// ends, and a peer that does not read cannot hold a connection for ever.
 /// </summary>
-[TestFixture]
+[TestFixture("Kestrel")]
+[TestFixture("Epoll")]
 [CancelAfter(30_000)]
-internal sealed class SocketTransportTests
+internal sealed class TransportTests(string kind)
 {
     private static readonly IPEndPoint AnyLoopbackPort = new(IPAddress.Loopback, 0);
 
     [Test]
     public async Task BytesGoBothWaysInOrder(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         var sent = new byte[1_000_000];
         new Random(7).NextBytes(sent);
 
@@ -42,7 +43,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task WhatWasFlushedArrivesBeforeTheEndOfAnOrderlyClose(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         await pair.Server.Output.WriteAsync("goodbye"u8.ToArray(), cancellationToken);
         await pair.Server.DisposeAsync();
         Assert.That(await ReadToEndAsync(pair.Client, cancellationToken), Is.EqualTo("goodbye"u8.ToArray()));
@@ -51,7 +52,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task APeerThatLeavesIsNoticedByAnIdleReader(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var registration = pair.Server.Closed.Register(() => gone.TrySetResult());
         var read = pair.Server.Input.ReadAsync(cancellationToken);
@@ -65,7 +66,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task AbortEndsAPendingRead(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         var read = pair.Server.Input.ReadAsync(cancellationToken).AsTask();
         pair.Server.Abort();
         pair.Server.Abort();
@@ -76,7 +77,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task AResetIsToldFromAnOrderlyEnd(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         using var socket = await pair.OpenMutePeerAsync(cancellationToken);
         await using var accepted = pair.Accepted!;
         var read = accepted.Input.ReadAsync(cancellationToken).AsTask();
@@ -97,7 +98,7 @@ internal sealed class SocketTransportTests
     public async Task AFlushWaitsForAPeerThatDoesNotReadAndItsCloseIsBounded(CancellationToken cancellationToken)
     {
         var options = new SocketTransportOptions { CloseTimeout = TimeSpan.FromMilliseconds(50) };
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, options, cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, options, cancellationToken);
         using var socket = await pair.OpenMutePeerAsync(cancellationToken);
         await using var toMute = pair.Accepted!;
 
@@ -117,7 +118,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task AnIdleReaderThatIsBehindStopsTheWriter(CancellationToken cancellationToken)
     {
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions(), cancellationToken);
         var chunk = new byte[64 * 1024];
         var written = 0L;
         Task flush = Task.CompletedTask;
@@ -137,7 +138,7 @@ internal sealed class SocketTransportTests
     public async Task AReaderThatExaminesEverythingIsNeverStuck(CancellationToken cancellationToken)
     {
         // A frame may be larger than the threshold: the reader consumes nothing until it has it all.
-        await using var pair = await Pair.OpenAsync(AnyLoopbackPort, new SocketTransportOptions { ReadThresholdBytes = 4096 }, cancellationToken);
+        await using var pair = await TransportPair.OpenAsync(kind, AnyLoopbackPort, new SocketTransportOptions { ReadThresholdBytes = 4096 }, cancellationToken);
         var frame = new byte[300_000];
         var writing = pair.Client.Output.WriteAsync(frame, cancellationToken);
         var length = 0L;
@@ -155,7 +156,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task AStoppedListenerAnswersNullAndAnAcceptCanBeCancelled(CancellationToken cancellationToken)
     {
-        using var transport = new SocketTransport(new SocketTransportOptions());
+        await using var transport = TransportPair.Create(kind, new SocketTransportOptions());
         await using var listener = await transport.ListenAsync(AnyLoopbackPort, cancellationToken);
         using var impatience = new CancellationTokenSource();
         var cancelled = listener.AcceptAsync(impatience.Token).AsTask();
@@ -171,7 +172,7 @@ internal sealed class SocketTransportTests
     [Test]
     public async Task AConnectHasItsCallersDeadlineAndReportsARefusal(CancellationToken cancellationToken)
     {
-        using var transport = new SocketTransport(new SocketTransportOptions());
+        await using var transport = TransportPair.Create(kind, new SocketTransportOptions());
         var listener = await transport.ListenAsync(AnyLoopbackPort, cancellationToken);
         var endPoint = listener.LocalEndPoint;
         await listener.DisposeAsync();
@@ -187,7 +188,7 @@ internal sealed class SocketTransportTests
             Assert.Fail("this machine has no IPv6 at all");
         }
 
-        using var transport = new SocketTransport(new SocketTransportOptions());
+        await using var transport = TransportPair.Create(kind, new SocketTransportOptions());
         await using var listener = await transport.ListenAsync(new IPEndPoint(IPAddress.IPv6Any, 0), cancellationToken);
         var connect = transport.ConnectAsync(new IPEndPoint(IPAddress.Loopback, listener.LocalEndPoint.Port), cancellationToken);
         await using var accepted = await listener.AcceptAsync(cancellationToken);
@@ -233,55 +234,6 @@ internal sealed class SocketTransportTests
             var read = await connection.Input.ReadAsync(cancellationToken);
             bytes -= read.Buffer.Length;
             connection.Input.AdvanceTo(read.Buffer.End);
-        }
-    }
-
-    /// <summary>Two ends of one connection, both through the transport.</summary>
-    private sealed class Pair : IAsyncDisposable
-    {
-        private readonly SocketTransport _transport;
-        private readonly ITransportListener _listener;
-
-        private Pair(SocketTransport transport, ITransportListener listener, ITransportConnection client, ITransportConnection server)
-        {
-            _transport = transport;
-            _listener = listener;
-            Client = client;
-            Server = server;
-        }
-
-        public ITransportConnection Client { get; }
-
-        public ITransportConnection Server { get; }
-
-        public ITransportConnection? Accepted { get; private set; }
-
-        public static async Task<Pair> OpenAsync(IPEndPoint endPoint, SocketTransportOptions options, CancellationToken cancellationToken)
-        {
-            var transport = new SocketTransport(options);
-            var listener = await transport.ListenAsync(endPoint, cancellationToken);
-            var accept = listener.AcceptAsync(cancellationToken);
-            var client = await transport.ConnectAsync(listener.LocalEndPoint, cancellationToken);
-            var server = await accept;
-            return new Pair(transport, listener, client, server!);
-        }
-
-        /// <summary>A plain socket that connects and never reads; its other end is <see cref="Accepted"/>.</summary>
-        public async Task<Socket> OpenMutePeerAsync(CancellationToken cancellationToken)
-        {
-            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
-            var accept = _listener.AcceptAsync(cancellationToken);
-            await socket.ConnectAsync(_listener.LocalEndPoint, cancellationToken);
-            Accepted = await accept;
-            return socket;
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await Client.DisposeAsync();
-            await Server.DisposeAsync();
-            await _listener.DisposeAsync();
-            _transport.Dispose();
         }
     }
 }
