@@ -39,7 +39,7 @@ public static class SystemProgram
         return Find(program) ?? throw LocalClusterErrors.PrerequisitesMissing(program, InstallLine(system, package));
     }
 
-    private static string InstallLine(HostSystem system, string package)
+    internal static string InstallLine(HostSystem system, string package)
     {
         var sudo = system.IsRoot ? "" : "sudo ";
         return system switch

@@ -54,13 +54,16 @@ internal static class KeyResolver
         var declared = source.Index < parameters.TypeOids.Length ? parameters.TypeOids[source.Index] : 0;
         if (cast != 0)
         {
-            // The server types an undeclared parameter by its cast; a declared one of another type is converted first.
-            if (declared is not (0 or 705) && declared != cast)
+            // The server types an undeclared parameter by its cast; a declared one of another type is converted first. From integer to integer
+            // that keeps the value, or fails wherever it runs.
+            if (declared is 0 or 705)
+            {
+                declared = cast;
+            }
+            else if (declared != cast && !(IsIntegerOid(declared) && IsIntegerOid(cast)))
             {
                 return KeyOutcome.Unproven;
             }
-
-            declared = cast;
         }
 
         if (parameters.IsNull(source.Index))

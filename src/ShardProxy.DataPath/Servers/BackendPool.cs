@@ -50,6 +50,7 @@ internal sealed class BackendPool
 
     /// <summary>Connections, those being opened included.</summary>
     public int Open => Volatile.Read(ref _open);
+    public bool HasRoom => Open < Options.PoolSize;
 
     /// <summary>It is not used any more; whoever still knows it is sent on to its successor.</summary>
     public bool IsRetired { get; private set; }
@@ -242,7 +243,6 @@ internal sealed class BackendPool
         int openings;
         while (ServeOne())
         {
-            // Until nobody waits or nothing is idle.
         }
 
         lock (_lock)
@@ -266,7 +266,7 @@ internal sealed class BackendPool
         ServerConnection? server;
         lock (_lock)
         {
-            if (_isPaused || _line.Count == 0 || (server = _idle.Take()) is null)
+            if (_isPaused || _line.Count <= _opening || (server = _idle.Take()) is null)
             {
                 return false;
             }

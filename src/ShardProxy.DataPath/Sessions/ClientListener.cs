@@ -12,6 +12,9 @@ namespace ShardProxy.DataPath.Sessions;
 internal sealed partial class ClientListener(
     DataPathServices services, ClientGreeting greeting, ClientAuthenticator authenticator, SessionRegistry registry, ITransportListener listener, ILogger logger) : IDisposable
 {
+    private const int CancelAttempts = 10;
+    private static readonly TimeSpan CancelPause = TimeSpan.FromMilliseconds(5);
+
     private const string ConsoleDatabase = "shardproxy";
 
     private readonly CancellationTokenSource _stopping = new();
@@ -173,18 +176,30 @@ internal sealed partial class ClientListener(
         }
 
         services.Counters.AddCancel();
+
+        // The statement may have been sent just before and not have been read yet. The client waits until this connection ends, so that no
+        // later statement of its own is hit; where nothing comes, PostgreSQL ignores such a request too.
+        for (var attempt = 1; !await CancelStatementsAsync(session).ConfigureAwait(false) && attempt < CancelAttempts; attempt++)
+        {
+            await Task.Delay(CancelPause, services.Time).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<bool> CancelStatementsAsync(Session session)
+    {
+        var isUnderWay = false;
         foreach (var server in session.HeldServers())
         {
-            if (server.Owed.Count == 0)
+            if (server.Owed.Count > 0)
             {
-                // Nothing is under way there: PostgreSQL ignores such a request too.
-                continue;
+                // Marked first: even if the request arrives late, the connection never reaches another client.
+                server.WasCancelled = true;
+                isUnderWay = true;
+                await services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
             }
-
-            // Marked first: even if the request arrives late, the connection never reaches another client.
-            server.WasCancelled = true;
-            await services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
         }
+
+        return isUnderWay;
     }
 
     private static void Gone(Session session)

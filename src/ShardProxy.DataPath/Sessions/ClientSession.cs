@@ -10,6 +10,8 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>One client from its first query to its last: takes its messages in order and hands each to the room for it.</summary>
 internal sealed class ClientSession(Session session)
 {
+    private const int MaxAssignmentRetries = 3;
+
     private static readonly SessionSettings Unnamed = SessionSettings.Empty.With("application_name", new SettingValue("", IsConfigText: true));
 
     private readonly SimpleQuery _simple = new(session);
@@ -140,6 +142,13 @@ internal sealed class ClientSession(Session session)
             session.Settings = StartupSettings(session.Identity.Startup);
             session.StartupSettings = session.Settings;
             var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            for (var retries = 0; server.AssignedTo is not null && server.Pool.HasRoom && retries < MaxAssignmentRetries; retries++)
+            {
+                // Another client's came back while one of its own was being opened: that one is there soon.
+                SessionServers.Release(session);
+                server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            }
+
             session.WantsAssignment = false;
             if (server.AssignedTo is null)
             {

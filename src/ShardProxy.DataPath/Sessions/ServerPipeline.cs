@@ -219,7 +219,7 @@ internal sealed class ServerPipeline(Session session)
     /// </summary>
     public async ValueTask<bool> TryForwardAsync(byte tag, ReadOnlyMemory<byte> payload, ReplyKind kind)
     {
-        if (!session.IsTransparent)
+        if (!session.IsTransparent && session.Transaction.State != BlockState.InBlock && session.Pinned is null)
         {
             return false;
         }

@@ -188,7 +188,7 @@ internal static class SessionServers
         }
 
         session.Transaction.End();
-        if (session.Assigned is { } assigned)
+        if (session.Assigned is { } assigned && ReferenceEquals(assigned.AssignedTo, session))
         {
             assigned.AssignedTo = null;
         }

@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using ShardProxy.LocalCluster;
+using ShardProxy.LocalCluster.Processes;
 using ShardProxy.Model.Errors;
 
 namespace ShardProxy.TestKit.Clusters;
@@ -47,6 +48,39 @@ public static class TestPrerequisites
         await using var turn = await TurnAsync(cancellationToken);
         return await OrFailWithTheLineAsync(
             install => SystemProgram.EnsureAsync(program, package, install, line => TestContext.Progress.WriteLine(line), cancellationToken));
+    }
+
+    /// <summary>Packages of the system without a program to look for, such as a language's database driver.</summary>
+    public static async Task EnsurePackagesAsync(IReadOnlyList<string> packages, CancellationToken cancellationToken = default)
+    {
+        await using var turn = await TurnAsync(cancellationToken);
+        await OrFailWithTheLineAsync(async install =>
+        {
+            await SystemPackages.EnsureAsync(packages, install, line => TestContext.Progress.WriteLine(line), cancellationToken);
+            return true;
+        });
+    }
+
+    /// <summary>What a package.json and its lock file in a directory name, in the <c>node_modules</c> beside them.</summary>
+    public static async Task EnsureNodePackagesAsync(string directory, CancellationToken cancellationToken = default)
+    {
+        await using var turn = await TurnAsync(cancellationToken);
+        if (File.Exists(Path.Combine(directory, "node_modules", ".package-lock.json")))
+        {
+            return;
+        }
+
+        string[] command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", directory];
+        if (Environment.GetEnvironmentVariable(Variable) != "1")
+        {
+            throw new InvalidOperationException($"a test needs packages of npm: type {string.Join(' ', command)}\nor set {Variable}=1 and have npm on the PATH");
+        }
+
+        var result = await ProcessRunner.RunAsync(command, cancellationToken: cancellationToken);
+        if (result.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"{string.Join(' ', command)} failed with exit code {result.ExitCode}:\n{result.Output}{result.ErrorOutput}");
+        }
     }
 
     private static async Task ChooseServerAsync(CancellationToken cancellationToken)
