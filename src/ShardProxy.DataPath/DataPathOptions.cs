@@ -130,6 +130,15 @@ public sealed record DataPathOptions
     /// <summary>How long a statement may be held by a moving range, a table that changes its placement, or DDL that waits for a move.</summary>
     public TimeSpan HoldTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>A statement that works for longer is cancelled; zero for never.</summary>
+    public TimeSpan StatementTimeout { get; init; }
+
+    /// <summary>A client that is idle in a transaction for longer is sent away; zero for never.</summary>
+    public TimeSpan IdleInTransactionTimeout { get; init; }
+
+    /// <summary>A client that is idle outside a transaction for longer is sent away; zero for never.</summary>
+    public TimeSpan ClientIdleTimeout { get; init; }
+
     /// <summary>Clients at once.</summary>
     public int MaxClients { get; init; } = 10_000;
 

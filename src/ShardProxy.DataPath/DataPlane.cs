@@ -36,6 +36,8 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private readonly ClientAuthenticator _authenticator;
     private readonly AuthQuery? _authQuery;
     private DataPathOptions _loginOptions;
+    private readonly DataPlaneControl _control;
+    private SessionSweep? _sweep;
     private ClientListener? _listener;
     private Task _accepting = Task.CompletedTask;
 
@@ -70,6 +72,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             live, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(live, connector, time, Random.Shared), connector, Recorder,
             new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant());
         _explainer = new RouteExplainer(_services);
+        _control = new DataPlaneControl(_services, _registry);
         _instruments = new DataPathInstruments(this);
     }
 
@@ -97,7 +100,28 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         _listener = new ClientListener(
             _services, _greeting, _authenticator, _registry, listener, _logger);
         _accepting = _listener.RunAsync();
+        _sweep = new SessionSweep(_registry, _services);
     }
+
+    /// <summary>Clients are being sent away: new ones are not taken.</summary>
+    public bool IsDraining { get; private set; }
+
+    /// <summary>Takes no more clients, and sends those that are there away as soon as they are in no transaction. Returns when all have gone or at the token.</summary>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        IsDraining = true;
+        if (_listener is { } listener)
+        {
+            await listener.CloseAsync().ConfigureAwait(false);
+            await listener.DismissAsync(afterTransaction: true, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What an administrator may do to sessions and pools.</summary>
+    public IDataPlaneControl Control => _control;
+
+    /// <summary>Options that are read anew take effect: sizes, limits and time-outs. The rest stays as it was at the start.</summary>
+    public void Apply(DataPathOptions options) => _services.Live.Replace(options);
 
     /// <summary>Stops accepting, ends all sessions and closes the pools.</summary>
     public async ValueTask StopAsync()
@@ -117,6 +141,8 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
 
             listener.Dispose();
         }
+
+        _sweep?.Dispose();
 
         _services.Pools.Dispose();
     }

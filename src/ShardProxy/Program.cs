@@ -7,7 +7,7 @@ using ShardProxy.Wire.Transport;
 SocketTransport.EnableInlineCompletions();
 using var signals = new ShutdownSignals(isDaemon: args is ["serve", ..]);
 return await CommandLine.RunAsync(
-    [DemoVerb.Create(ProxyComposition.Compose), DevCommand.Create(ProxyComposition.Compose), ServeCommand.Create(ProxyComposition.Compose), CheckConfigCommand.Create()],
+    [DemoVerb.Create(ProxyComposition.Compose), DevCommand.Create(ProxyComposition.Compose), ServeCommand.Create(ProxyComposition.Compose, signals.AtOnce), CheckConfigCommand.Create()],
     args,
     Console.Out,
     Console.Error,

@@ -10,6 +10,8 @@ public sealed record AdminBackend
 
     public required IShardingOperations Operations { get; init; }
 
+    public required IProxyControl Proxy { get; init; }
+
     public required IMigrationView Migrations { get; init; }
 
     public required IPlannerView Planner { get; init; }

@@ -12,10 +12,12 @@ internal sealed class ProxyViews(AdminBackend backend)
     public ViewTable Sessions() => new(
         [
             Integer("id"), Text("database"), Text("user"), Text("client"), Text("application"), Text("state"), Text("nodes"), Flag("pinned"),
-            Text("pin_reason"), Time("connected_at"), Time("state_since"), Integer("statements"),
+            Text("pin_reason"), Time("connected_at"), Time("state_since"), Integer("statements"), Time("waiting_since"), Number("transaction_ms"),
+            Number("query_ms"), Flag("tls"),
         ],
         [.. backend.DataPlane.Sessions().Select(s => Row(
-            s.Id, s.Database, s.User, s.ClientAddress, s.ApplicationName, s.State, s.Nodes, s.IsPinned, s.PinReason, s.ConnectedAt, s.StateSince, s.Statements))]);
+            s.Id, s.Database, s.User, s.ClientAddress, s.ApplicationName, s.State, s.Nodes, s.IsPinned, s.PinReason, s.ConnectedAt, s.StateSince, s.Statements,
+            s.WaitingSince, s.TransactionMs, s.QueryMs, s.IsEncrypted))]);
 
     public ViewTable Pools() => new(
         [

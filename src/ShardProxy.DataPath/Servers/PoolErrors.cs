@@ -32,6 +32,13 @@ internal static class PoolErrors
         "Look at the server's log; if it has too few connections, raise its max_connections or lower pool.max_node_connections.",
         $"The server says: {reason}.");
 
+    public static ShardProxyError NotQuiet(int sessions, TimeSpan waited) => new(
+        "55006",
+        "SHP-640",
+        string.Create(CultureInfo.InvariantCulture, $"{sessions} sessions are still at work; nothing is paused"),
+        "SHOW SESSIONS lists them; wait, or end them with KILL.",
+        string.Create(CultureInfo.InvariantCulture, $"Waited {waited.TotalMilliseconds:0} ms."));
+
     public static ShardProxyError TooManyPools(int maximum) => new(
         "53300",
         "SHP-142",

@@ -17,6 +17,10 @@ internal sealed partial class ClientListener(
 
     private const string ConsoleDatabase = "shardproxy";
 
+    // Clients that are told to go are few milliseconds away, or do not listen.
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan DismissEvery = TimeSpan.FromMilliseconds(10);
+
     private readonly CancellationTokenSource _stopping = new();
     private int _clients;
     private int _loggingIn;
@@ -33,11 +37,40 @@ internal sealed partial class ClientListener(
         }
     }
 
-    /// <summary>Stops accepting and cuts every client with 57P01.</summary>
-    public async ValueTask StopAsync()
+    /// <summary>Takes no more clients; those that have connected already are served.</summary>
+    public async ValueTask CloseAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
         await listener.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Tells every client to go, 57P01: at once, or after its transaction. Returns when all have gone or the token is cancelled.</summary>
+    public async ValueTask DismissAsync(bool afterTransaction, CancellationToken cancellationToken)
+    {
+        while (registry.Count > 0 && !cancellationToken.IsCancellationRequested)
+        {
+            foreach (var session in registry.All())
+            {
+                if (session.EndAsked is not { StateSince: null } asked || (asked.AfterTransaction && !afterTransaction))
+                {
+                    session.AskToEnd(new EndRequest(LoginErrors.ShuttingDown, services.Time.GetTimestamp(), afterTransaction, StateSince: null));
+                }
+            }
+
+            // Clients that were logging in become sessions meanwhile.
+            await Task.Delay(DismissEvery, services.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Takes no more clients and cuts those that are left.</summary>
+    public async ValueTask StopAsync()
+    {
+        await CloseAsync().ConfigureAwait(false);
+        using (var grace = new CancellationTokenSource(LastWords, services.Time))
+        {
+            await DismissAsync(afterTransaction: false, grace.Token).ConfigureAwait(false);
+        }
+
         foreach (var session in registry.All())
         {
             session.Connection.Abort();
@@ -81,7 +114,7 @@ internal sealed partial class ClientListener(
         finally
         {
             Interlocked.Decrement(ref _clients);
-            await CloseAsync(channel.Connection).ConfigureAwait(false);
+            await CloseQuietlyAsync(channel.Connection).ConfigureAwait(false);
         }
     }
 
@@ -130,7 +163,7 @@ internal sealed partial class ClientListener(
         var session = registry.Add(services, connection, identity);
 
         // A client that leaves in the middle of a statement takes its servers' connections with it.
-        await using var gone = connection.Closed.Register(static s => Gone((Session)s!), session).ConfigureAwait(false);
+        await using var gone = connection.Closed.Register(static s => SessionEnding.Abandon((Session)s!), session).ConfigureAwait(false);
         try
         {
             await new ClientSession(session).RunAsync().ConfigureAwait(false);
@@ -179,50 +212,10 @@ internal sealed partial class ClientListener(
 
         // The statement may have been sent just before and not have been read yet. The client waits until this connection ends, so that no
         // later statement of its own is hit; where nothing comes, PostgreSQL ignores such a request too.
-        for (var attempt = 1; !await CancelStatementsAsync(session).ConfigureAwait(false) && attempt < CancelAttempts; attempt++)
+        for (var attempt = 1; !await SessionEnding.CancelAsync(session).ConfigureAwait(false) && attempt < CancelAttempts; attempt++)
         {
             await Task.Delay(CancelPause, services.Time).ConfigureAwait(false);
         }
-    }
-
-    private async ValueTask<bool> CancelStatementsAsync(Session session)
-    {
-        var isUnderWay = false;
-        foreach (var server in session.HeldServers())
-        {
-            if (server.Owed.Count > 0)
-            {
-                // Marked first: even if the request arrives late, the connection never reaches another client.
-                server.WasCancelled = true;
-                isUnderWay = true;
-                await services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
-            }
-        }
-
-        return isUnderWay;
-    }
-
-    private static void Gone(Session session)
-    {
-        foreach (var server in session.HeldServers())
-        {
-            if (server.Owed.Count > 0 || session.Transaction.State != BlockState.Idle)
-            {
-                _ = EndAsync(session, server);
-            }
-        }
-    }
-
-    // The server would go on working for nobody: cancel what it does, then cut the connection.
-    private static async Task EndAsync(Session session, ServerConnection server)
-    {
-        server.WasCancelled = true;
-        if (server.Owed.Count > 0)
-        {
-            await session.Services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
-        }
-
-        server.Abort();
     }
 
     private static async ValueTask RefuseAsync(ITransportConnection connection, Model.Errors.ShardProxyError error)
@@ -244,7 +237,7 @@ internal sealed partial class ClientListener(
         }
     }
 
-    private static async ValueTask CloseAsync(ITransportConnection connection)
+    private static async ValueTask CloseQuietlyAsync(ITransportConnection connection)
     {
         try
         {

@@ -30,8 +30,16 @@ internal sealed class ClientSession(Session session)
                 return;
             }
 
-            while (await _idle.ReadClientAsync().ConfigureAwait(false))
+            session.IsReady = true;
+            session.Input.Interrupted = session.ThrowIfAskedToEnd;
+            while (true)
             {
+                session.ThrowIfAskedToEnd();
+                if (!await _idle.ReadClientAsync().ConfigureAwait(false))
+                {
+                    return;
+                }
+
                 var tag = session.Input.Tag;
                 if (tag == FrontendTag.Terminate)
                 {
@@ -55,12 +63,18 @@ internal sealed class ClientSession(Session session)
                     return;
                 }
 
+                session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended.CopyServer is null;
                 session.SetState(session.Transaction.State == BlockState.Idle ? "idle" : "idle in transaction");
             }
         }
         catch (SessionEndedException e)
         {
             MessageWriter.Raw(session.Output, BackendTag.ErrorResponse, e.Words);
+            await session.Output.FlushAsync().ConfigureAwait(false);
+        }
+        catch (SessionStoppedException e)
+        {
+            ClientReplies.Error(session.Output, e.Error, "FATAL");
             await session.Output.FlushAsync().ConfigureAwait(false);
         }
         finally

@@ -16,6 +16,12 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
     private byte[] _buffer = new byte[1024];
     private int _length;
 
+    /// <summary>Called when <see cref="Interrupt"/> has ended a wait for the client, or is about to; may throw to end the reading.</summary>
+    public Action? Interrupted { get; set; }
+
+    /// <summary>Ends a wait for the client's next message; from any thread.</summary>
+    public void Interrupt() => input.CancelPendingRead();
+
     /// <summary>Tag of the last message.</summary>
     public byte Tag { get; private set; }
 
@@ -35,6 +41,12 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
         while (true)
         {
             var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (result.IsCanceled && Interrupted is { } interrupted)
+            {
+                EndWait(result.Buffer.Start, interrupted);
+                continue;
+            }
+
             if (TryTake(result.Buffer, out var consumed, out var missing))
             {
                 input.AdvanceTo(consumed);
@@ -54,6 +66,12 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
         }
     }
 
+    private void EndWait(SequencePosition start, Action interrupted)
+    {
+        input.AdvanceTo(start);
+        interrupted();
+    }
+
     /// <summary>True when a whole message has already arrived: the next read will not wait.</summary>
     public bool HasArrived()
     {
@@ -64,6 +82,12 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
 
         var whole = FrameHeader.TryRead(result.Buffer, maxPayloadBytes, out var header) && result.Buffer.Length >= header.TotalBytes;
         input.AdvanceTo(result.Buffer.Start, whole ? result.Buffer.Start : result.Buffer.End);
+        if (result.IsCanceled)
+        {
+            // It was meant for the read that waits.
+            input.CancelPendingRead();
+        }
+
         return whole;
     }
 

@@ -93,6 +93,9 @@ internal sealed class ReplyRelay(PipeWriter client)
     // Nodes may differ in these, and no statement changes them.
     private static bool IsOfNode(string name) => name is "server_version" or "server_encoding" or "integer_datetimes" or "in_hot_standby";
 
+    /// <summary>Why the proxy has asked the server to cancel the statement: told in place of the server's "user request". Set from other threads.</summary>
+    public Model.Errors.ShardProxyError? CancelReason { get; set; }
+
     /// <summary>Begins the counts of a new statement.</summary>
     public void Reset()
     {
@@ -101,6 +104,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         Error = null;
         HasForwarded = false;
         GateErrorHeld = false;
+        CancelReason = null;
     }
 
     /// <summary>The server being relayed is lost. What it had begun to say cannot be ended.</summary>
@@ -382,17 +386,31 @@ internal sealed class ReplyRelay(PipeWriter client)
             return false;
         }
 
+        if (CancelReason is { } reason && fields.SqlState == reason.SqlState && (owed.Count == 0 || !owed.Peek().IsHidden))
+        {
+            // Said by the proxy: the server knows only that somebody asked.
+            CancelReason = null;
+            SkipToSync(server, owed);
+            ClientReplies.Error(client, reason);
+            HasForwarded = true;
+            return false;
+        }
+
         if (HoldsGateError && !HasForwarded && IsGateError(fields))
         {
             GateErrorHeld = true;
         }
 
+        SkipToSync(server, owed);
+        return !GateErrorHeld;
+    }
+
+    private static void SkipToSync(ServerConnection server, ReplyQueue owed)
+    {
         if (owed.Count > 0 && owed.Peek().Kind is not (ReplyKind.Query or ReplyKind.FunctionCall or ReplyKind.Sync) && !server.SkipToSync())
         {
             server.SkipsToSync = true;
         }
-
-        return !GateErrorHeld;
     }
 
     // The error of a closed write gate (DESIGN section 6, "The gate").

@@ -22,6 +22,8 @@ internal sealed class Session
     private long _waitingSince;
     private SessionSettings? _pathSettings;
     private bool _hasPublicPath;
+    private long _transactionSince;
+    private volatile EndRequest? _end;
 
     public Session(DataPathServices services, ITransportConnection connection, ClientIdentity identity, int processId, int secret)
     {
@@ -152,6 +154,63 @@ internal sealed class Session
     public BackendPool PoolOf(Node node) =>
         _pool is { IsRetired: false } pool && pool.Key.NodeId == node.Id ? pool : _pool = Services.Pools.Get(node, Identity.Database, Identity.User);
 
+    /// <summary>What somebody else wants of it, or null.</summary>
+    public EndRequest? EndAsked => _end;
+
+    /// <summary>The client has been told ReadyForQuery and has sent nothing since that was not answered.</summary>
+    public bool IsReady { get; set; }
+
+    /// <summary>State time-stamp of the statement that was last cancelled for taking too long.</summary>
+    public long LastTimeout { get; set; }
+
+    /// <summary>Timestamp of the first statement of its open transaction; 0 when there is none.</summary>
+    public long TransactionSince => Volatile.Read(ref _transactionSince);
+
+    /// <summary>Asks it to end as soon as the request allows. Thread-safe.</summary>
+    public void AskToEnd(EndRequest request)
+    {
+        _end = request;
+        Input.Interrupt();
+    }
+
+    /// <summary>Called by the session itself where it could end now.</summary>
+    /// <exception cref="SessionStoppedException">It has to.</exception>
+    public void ThrowIfAskedToEnd()
+    {
+        if (_end is not { } end)
+        {
+            return;
+        }
+
+        if (end.StateSince is { } since && since != StateSince)
+        {
+            // The client has spoken just in time.
+            _end = null;
+        }
+        else if (!end.AfterTransaction || (IsReady && Transaction.State == BlockState.Idle))
+        {
+            throw new SessionStoppedException(end.Error);
+        }
+    }
+
+    /// <summary>
+    /// Marks a server as cancelled if this session still holds it, and if it is at work or that does not matter: it never goes back to the
+    /// pool then. Thread-safe.
+    /// </summary>
+    public bool TryMarkCancelled(ServerConnection server, bool evenIfIdle)
+    {
+        lock (_busyLock)
+        {
+            if (!_held.Contains(server) || (!evenIfIdle && server.Owed.Count == 0))
+            {
+                return false;
+            }
+
+            server.WasCancelled = true;
+            return true;
+        }
+    }
+
     /// <summary>Timestamp since which it waits for a server connection; 0 when it does not.</summary>
     public long WaitingSince => Volatile.Read(ref _waitingSince);
 
@@ -239,6 +298,15 @@ internal sealed class Session
     public void SetState(string state)
     {
         State = state;
+        if (Transaction.State == BlockState.Idle)
+        {
+            _transactionSince = 0;
+        }
+        else if (_transactionSince == 0)
+        {
+            Volatile.Write(ref _transactionSince, _stateSince);
+        }
+
         Volatile.Write(ref _stateSince, Services.Time.GetTimestamp());
     }
 

@@ -67,6 +67,12 @@ internal sealed class SessionRegistry
             session.PinReason,
             session.ConnectedAt,
             time.GetUtcNow() - time.GetElapsedTime(session.StateSince),
-            session.Statements);
+            session.Statements)
+        {
+            WaitingSince = session.WaitingSince is not 0 and var waiting ? time.GetUtcNow() - time.GetElapsedTime(waiting) : null,
+            TransactionMs = session.TransactionSince is not 0 and var transaction ? time.GetElapsedTime(transaction).TotalMilliseconds : null,
+            QueryMs = session.State is "active" or "held" ? time.GetElapsedTime(session.StateSince).TotalMilliseconds : null,
+            IsEncrypted = session.Connection is Wire.Tls.TlsConnection,
+        };
     }
 }

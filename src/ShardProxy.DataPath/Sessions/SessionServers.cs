@@ -8,6 +8,8 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>Gets servers for a session and gives them back: lease, settings, joining the open block, release.</summary>
 internal static class SessionServers
 {
+    private static readonly TimeSpan PauseCheck = TimeSpan.FromMilliseconds(20);
+
     /// <summary>
     /// A server on the node, with the client's settings, in the client's transaction. BEGIN may still be unsent in its output buffer, in
     /// front of whatever the caller writes next.
@@ -17,6 +19,11 @@ internal static class SessionServers
     {
         if (session.FindHeld(node.Id) is { } held)
         {
+            if (held.Pool.IsPaused && session.Transaction.State == BlockState.Idle && held is { Owed.Count: 0, HasUnsynced: false })
+            {
+                return AfterPauseAsync(session, held, node);
+            }
+
             return session.Settings.SameAs(held.Settings) && session.Transaction.HasSettingsOn(held)
                     && (session.Transaction.State == BlockState.Idle || session.Transaction.Find(node.Id) is not null)
                 ? new ValueTask<ServerConnection>(held)
@@ -132,6 +139,31 @@ internal static class SessionServers
             session.HasSuspicion = session.HeldServers().Any(s => s.Suspected != StateKinds.None);
             Release(session);
         }
+    }
+
+    // Its own server is here, but what begins anew is held: it waits as those do who have none.
+    private static async ValueTask<ServerConnection> AfterPauseAsync(Session session, ServerConnection held, Node node)
+    {
+        var started = session.Services.Time.GetTimestamp();
+        session.BeginWait();
+        try
+        {
+            while (held.Pool.IsPaused)
+            {
+                if (session.Services.Time.GetElapsedTime(started) > session.Services.Options.PoolWait)
+                {
+                    throw new ServerUnavailableException(PoolErrors.WaitTimeout(held.Pool.Snapshot(), session.Services.Options.PoolWait));
+                }
+
+                await Task.Delay(PauseCheck, session.Services.Time, session.Connection.Closed).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            session.EndWait();
+        }
+
+        return await GetAsync(session, node).ConfigureAwait(false);
     }
 
     /// <summary>Gives back what an idle session need not keep and what nothing was left on.</summary>

@@ -5,7 +5,20 @@ namespace ShardProxy.Model.Views;
 /// <summary>One client session, for SHOW SESSIONS. Text never includes values.</summary>
 public sealed record SessionSnapshot(
     long Id, string Database, string User, string ClientAddress, string ApplicationName, string State, string Nodes, bool IsPinned,
-    string PinReason, DateTimeOffset ConnectedAt, DateTimeOffset StateSince, long Statements);
+    string PinReason, DateTimeOffset ConnectedAt, DateTimeOffset StateSince, long Statements)
+{
+    /// <summary>Since when it waits for a server connection; null when it does not.</summary>
+    public DateTimeOffset? WaitingSince { get; init; }
+
+    /// <summary>Age of its open transaction, or null.</summary>
+    public double? TransactionMs { get; init; }
+
+    /// <summary>How long its statement has been at work, or null.</summary>
+    public double? QueryMs { get; init; }
+
+    /// <summary>The client's connection is encrypted.</summary>
+    public bool IsEncrypted { get; init; }
+}
 
 /// <summary>One server pool, for SHOW POOLS.</summary>
 public sealed record PoolSnapshot(

@@ -7,13 +7,16 @@ namespace ShardProxy.Cli;
 /// <summary><c>shardproxy serve</c>: a proxy over servers that exist, as a configuration file says.</summary>
 internal static class ServeCommand
 {
-    public static Command Create(Func<ProxyOptions, IProxyHost> compose)
+    /// <param name="compose">Makes the proxy.</param>
+    /// <param name="atOnce">Cancelled by a second signal: what is still under way is cut.</param>
+    public static Command Create(Func<ProxyOptions, IProxyHost> compose, CancellationToken atOnce = default)
     {
         var file = CommonOptions.ConfigFile();
         var command = new Command(
             "serve",
             """
-            Run the proxy in front of your PostgreSQL servers until SIGTERM or Ctrl-C. Writes "ready" when clients can connect; logs go
+            Run the proxy in front of your PostgreSQL servers until SIGTERM or Ctrl-C; transactions
+            under way may then finish (shutdown.drain_timeout_ms), unless a second signal comes. Writes "ready" when clients can connect; logs go
             to standard error. Every key of the file can also be set as an environment variable, for example SHARDPROXY_POOL_SIZE
             (`shardproxy check-config --keys` lists them); passwords may come from files.
 
@@ -41,6 +44,7 @@ internal static class ServeCommand
                 output.WriteLine("ready");
                 output.Flush();
                 await Task.Delay(Timeout.Infinite, shutdown).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await proxy.DrainAsync(atOnce);
             }
             finally
             {

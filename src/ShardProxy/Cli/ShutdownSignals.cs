@@ -3,12 +3,13 @@ using System.Runtime.InteropServices;
 namespace ShardProxy.Cli;
 
 /// <summary>
-/// SIGINT (Ctrl-C), SIGTERM and, but for a daemon, SIGHUP (the terminal closed) as one cancellation. A second signal changes nothing: stopping
-/// is bounded anyway. To a daemon SIGHUP means to read again what may have changed; others see to that.
+/// SIGINT (Ctrl-C), SIGTERM and, but for a daemon, SIGHUP (the terminal closed) as one cancellation. A second signal
+/// means at once. To a daemon SIGHUP means to read again what may have changed; others see to that.
 /// </summary>
 internal sealed class ShutdownSignals : IDisposable
 {
     private readonly CancellationTokenSource _source = new();
+    private readonly CancellationTokenSource _atOnce = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
 
     public ShutdownSignals(bool isDaemon)
@@ -19,16 +20,20 @@ internal sealed class ShutdownSignals : IDisposable
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
             {
                 context.Cancel = true;
-                _source.Cancel();
+                (_source.IsCancellationRequested ? _atOnce : _source).Cancel();
             }));
         }
     }
 
     public CancellationToken Token => _source.Token;
 
+    /// <summary>Cancelled by the second signal.</summary>
+    public CancellationToken AtOnce => _atOnce.Token;
+
     public void Dispose()
     {
         _registrations.ForEach(r => r.Dispose());
         _source.Dispose();
+        _atOnce.Dispose();
     }
 }

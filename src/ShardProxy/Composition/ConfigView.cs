@@ -8,11 +8,13 @@ using ShardProxy.Model.Topology;
 namespace ShardProxy.Composition;
 
 /// <summary>The configuration in force, for SHOW CONFIG. Secrets are not in it.</summary>
-internal sealed class ConfigView(ProxyOptions options) : IConfigView
+internal sealed class ConfigView(Func<ProxyOptions> current) : IConfigView
 {
     private const string Effective = "effective";
 
-    public ImmutableArray<ConfigSetting> Settings() =>
+    public ImmutableArray<ConfigSetting> Settings() => Of(current());
+
+    private static ImmutableArray<ConfigSetting> Of(ProxyOptions options) =>
     [
         Of("proxy_id", options.ProxyId),
         Of("database", options.Database),
@@ -44,6 +46,10 @@ internal sealed class ConfigView(ProxyOptions options) : IConfigView
         Of("limits.max_unauthenticated", Number(options.Limits.MaxUnauthenticated)),
         Of("limits.login_timeout_ms", Number((long)options.Limits.LoginTimeout.TotalMilliseconds)),
         Of("limits.hold_timeout_ms", Number((long)options.Limits.HoldTimeout.TotalMilliseconds)),
+        Of("limits.statement_timeout_ms", Number((long)options.Limits.StatementTimeout.TotalMilliseconds)),
+        Of("limits.idle_in_transaction_timeout_ms", Number((long)options.Limits.IdleInTransactionTimeout.TotalMilliseconds)),
+        Of("limits.client_idle_timeout_ms", Number((long)options.Limits.ClientIdleTimeout.TotalMilliseconds)),
+        Of("shutdown.drain_timeout_ms", Number((long)options.DrainTimeout.TotalMilliseconds)),
         Of("limits.max_message_bytes", Number(options.Limits.MaxMessageBytes)),
         Of("catalog.kind", options.Catalog.Kind.ToString().ToLowerInvariant()),
         Of("planner.mode", options.Planner.Mode),

@@ -10,21 +10,16 @@ namespace ShardProxy.Composition;
 /// <summary>The data plane's settings as the configuration has them.</summary>
 internal static class DataPathSettings
 {
-    public static DataPathOptions Of(ProxyOptions options, ILoggerFactory loggers) => new()
+    public static DataPathOptions Of(ProxyOptions options, ILoggerFactory loggers) => Changed(AtStart(options, loggers), options);
+
+    /// <summary>What may change while the proxy runs.</summary>
+    public static DataPathOptions Changed(DataPathOptions start, ProxyOptions options) => start with
     {
-        ProxyId = options.ProxyId,
-        Listen = options.Listen,
-        Database = options.Database,
         Users = [.. options.Users.Select(u => new UserCredential(u.Name, u.Password?.Reveal(), u.IsAdmin) { IsMonitor = u.IsMonitor })],
         Authentication = options.TrustsClients ? ClientAuthentication.Trust : options.Authentication.Method,
         Rules = options.Authentication.Rules,
         AllowsCleartextPasswords = options.Authentication.AllowsCleartext,
         UserFile = options.Authentication.UserFile,
-        UserLookup = Lookup(options),
-        MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
-        Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
-        NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
-        DemandsTls = options.Tls is { IsRequired: true },
         PoolSize = options.Pool.Size,
         PoolMinimum = options.Pool.Minimum,
         PoolReserve = options.Pool.Reserve,
@@ -40,10 +35,26 @@ internal static class DataPathSettings
         ServerConnectTimeout = options.Pool.ConnectTimeout,
         LoginTimeout = options.Limits.LoginTimeout,
         HoldTimeout = options.Limits.HoldTimeout,
+        StatementTimeout = options.Limits.StatementTimeout,
+        IdleInTransactionTimeout = options.Limits.IdleInTransactionTimeout,
+        ClientIdleTimeout = options.Limits.ClientIdleTimeout,
         MaxClients = options.Limits.MaxClients,
         MaxUnauthenticated = options.Limits.MaxUnauthenticated,
         MaxMessageBytes = options.Limits.MaxMessageBytes,
         MaxPreparedPerClient = options.Limits.MaxPreparedStatements,
+    };
+
+    private static DataPathOptions AtStart(ProxyOptions options, ILoggerFactory loggers) => new()
+    {
+        ProxyId = options.ProxyId,
+        Listen = options.Listen,
+        Database = options.Database,
+        Users = [.. options.Users.Select(u => new UserCredential(u.Name, u.Password?.Reveal(), u.IsAdmin) { IsMonitor = u.IsMonitor })],
+        UserLookup = Lookup(options),
+        MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
+        Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
+        NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
+        DemandsTls = options.Tls is { IsRequired: true },
     };
 
     private static UserLookupOptions Lookup(ProxyOptions options)

@@ -14,6 +14,12 @@ internal interface IProxyHost
     /// <summary>Returns when clients can connect. On failure everything already started has been stopped.</summary>
     Task StartAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Takes no more clients and lets transactions end, as long as the configuration allows or until the token is cancelled; never throws.
+    /// To be followed by <see cref="StopAsync"/>.
+    /// </summary>
+    Task DrainAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>Stops everything within <see cref="ProxyHost.StopBudget"/>; never throws.</summary>
     Task StopAsync();
 }

@@ -8,11 +8,11 @@ namespace ShardProxy.Composition;
 /// <summary>Logging to standard error, which keeps standard output for what the verbs print.</summary>
 internal static class LogSetup
 {
-    public static ILoggerFactory Create(LogOptions options) =>
+    public static ILoggerFactory Create(LogOptions options, LogLevelSwitch level) =>
         LoggerFactory.Create(builder =>
         {
-            builder.SetMinimumLevel(options.Level);
-            builder.AddFilter("Microsoft", options.Level < LogLevel.Warning ? LogLevel.Warning : options.Level);
+            builder.SetMinimumLevel(LogLevel.Trace);
+            builder.AddFilter((category, at) => at >= level.Level && (at >= LogLevel.Warning || category?.StartsWith("Microsoft", StringComparison.Ordinal) is not true));
             builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
             if (options.IsJson)
             {

@@ -35,7 +35,8 @@ internal static class ProxyComposition
     {
         var plannerOptions = PlannerOptionsOf(options.Planner);
         var time = TimeProvider.System;
-        var loggers = LogSetup.Create(options.Log);
+        var logLevel = new LogLevelSwitch(options.Log.Level);
+        var loggers = LogSetup.Create(options.Log, logLevel);
         var nodes = options.Nodes.Select((n, i) => new Node(i + 1, n.Name, n.Address.Host, n.Address.Port, n.Capacity, n.IsHome)).ToImmutableArray();
 
         // Data plane. Until the catalog has spoken it knows the nodes and no table; it does not listen before.
@@ -45,7 +46,8 @@ internal static class ProxyComposition
         var console = new DeferredConsole();
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
         var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
-        var plane = new DataPlane(DataPathSettings.Of(options, loggers), initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
+        var planeOptions = DataPathSettings.Of(options, loggers);
+        var plane = new DataPlane(planeOptions, initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
 
         // Control plane.
         ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
@@ -75,6 +77,7 @@ internal static class ProxyComposition
             plannerOptions, observed, () => plane.Current, rangeBytes.BytesOf, new PlanExecutor(control, topology), time, loggers.CreateLogger<PlannerLoop>());
 
         // Admin.
+        var reloader = new ConfigReloader(options, [logLevel, new PlaneReload(plane, planeOptions)]);
         var backend = new AdminBackend
         {
             Topology = topology,
@@ -83,7 +86,8 @@ internal static class ProxyComposition
             Planner = new PlannerLoopView(planner, topology),
             DataPlane = plane,
             RangeStatistics = estimator,
-            Config = new ConfigView(options),
+            Config = new ConfigView(() => reloader.Current),
+            Proxy = new ProxyControl(plane.Control, reloader),
             Product = new ProductInfo(Version(), options.ProxyId, RuntimeInformation.FrameworkDescription, time.GetUtcNow()),
         };
         console.Attach(new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>()));
@@ -95,7 +99,7 @@ internal static class ProxyComposition
             : null;
         var http = new AdminHttpServer(
             AdminOptionsOf(options, adminCertificates),
-            new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : null))]),
+            new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : plane.IsDraining ? "the proxy is about to end" : null))]),
             loggers);
         var hangup = new HangupReload(() => plane.ReloadLogins(), () => adminCertificates?.Reload());
         HostStage[] stages =
@@ -126,7 +130,8 @@ internal static class ProxyComposition
             new("reload on SIGHUP", _ => Run(hangup.Start), _ => Run(hangup.Dispose)),
             new("client listener", async ct => await plane.StartAsync(ct), async _ => await plane.DisposeAsync()),
         ];
-        return new ProxyHost(stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>());
+        return new ProxyHost(
+            stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>(), ct => DrainAsync(plane, reloader.Current.DrainTimeout, time, ct));
     }
 
     /// <summary>How the control side connects to a database of a node.</summary>
@@ -153,6 +158,13 @@ internal static class ProxyComposition
         Token = options.AdminAccess.Token?.Reveal(),
         Certificate = certificates is null ? null : () => certificates.Current.Context,
     };
+
+    private static async Task DrainAsync(DataPlane plane, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(limit, time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        await plane.DrainAsync(end.Token);
+    }
 
     private static Task Run(Action action)
     {

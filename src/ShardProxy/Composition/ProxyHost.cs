@@ -12,8 +12,10 @@ namespace ShardProxy.Composition;
 /// <param name="admin">Tells where HTTP is answered, once all stages run.</param>
 /// <param name="timeProvider">Measures the stop budget.</param>
 /// <param name="logger">Receives what goes wrong while stopping.</param>
+/// <param name="drain">Sends clients away between their transactions, or null.</param>
 internal sealed partial class ProxyHost(
-    IReadOnlyList<HostStage> stages, Func<IPEndPoint> listen, Func<IPEndPoint> admin, TimeProvider timeProvider, ILogger<ProxyHost> logger) : IProxyHost
+    IReadOnlyList<HostStage> stages, Func<IPEndPoint> listen, Func<IPEndPoint> admin, TimeProvider timeProvider, ILogger<ProxyHost> logger,
+    Func<CancellationToken, Task>? drain = null) : IProxyHost
 {
     /// <summary>For all stages together; the local servers of <c>dev</c> need the rest of the two seconds.</summary>
     public static readonly TimeSpan StopBudget = TimeSpan.FromMilliseconds(600);
@@ -42,6 +44,19 @@ internal sealed partial class ProxyHost(
         }
     }
 
+    public async Task DrainAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            Log.Draining(logger);
+            await (drain?.Invoke(cancellationToken) ?? Task.CompletedTask);
+        }
+        catch (Exception e)
+        {
+            Log.StopFailed(logger, "draining", e);
+        }
+    }
+
     public async Task StopAsync()
     {
         using var budget = new CancellationTokenSource(StopBudget, timeProvider);
@@ -67,6 +82,9 @@ internal sealed partial class ProxyHost(
 
         [LoggerMessage(7002, LogLevel.Debug, "stopping {Stage}")]
         public static partial void Stopping(ILogger logger, string stage);
+
+        [LoggerMessage(7004, LogLevel.Information, "asked to end: no more clients are taken, transactions under way may finish")]
+        public static partial void Draining(ILogger logger);
 
         [LoggerMessage(7003, LogLevel.Warning, "{Stage} did not stop in order")]
         public static partial void StopFailed(ILogger logger, string stage, Exception exception);

@@ -46,6 +46,9 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 _read.Integer("limits.max_statement_shapes"))
             {
                 MaxUnauthenticated = _read.Integer("limits.max_unauthenticated"),
+                StatementTimeout = _read.Milliseconds("limits.statement_timeout_ms"),
+                IdleInTransactionTimeout = _read.Milliseconds("limits.idle_in_transaction_timeout_ms"),
+                ClientIdleTimeout = _read.Milliseconds("limits.client_idle_timeout_ms"),
             },
             Transport = new TransportOptions(
                 _read.Choice("transport.kind") switch
@@ -55,6 +58,7 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                     _ => TransportKind.Auto,
                 },
                 _read.Integer("transport.event_loops")),
+            DrainTimeout = _read.Milliseconds("shutdown.drain_timeout_ms"),
             Catalog = Catalog(nodes, database),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),

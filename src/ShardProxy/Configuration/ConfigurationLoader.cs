@@ -20,7 +20,8 @@ internal static class ConfigurationLoader
         try
         {
             using var text = new StreamReader(file);
-            return Load(text, file, environment);
+            var loaded = Load(text, file, environment);
+            return loaded with { Options = loaded.Options is null ? null : loaded.Options with { File = file } };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -36,6 +36,12 @@ internal sealed record ProxyOptions
 
     public required LogOptions Log { get; init; }
 
+    /// <summary>How long transactions may go on after the proxy was asked to end.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The file it was read from; null when it was made otherwise.</summary>
+    public string? File { get; init; }
+
     /// <summary>Null when clients are not offered encryption.</summary>
     public ClientTlsOptions? Tls { get; init; }
 
@@ -115,6 +121,12 @@ internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectT
 internal sealed record LimitOptions(
     int MaxClients, TimeSpan LoginTimeout, TimeSpan HoldTimeout, int MaxMessageBytes, int MaxPreparedStatements, int MaxStatementShapes)
 {
+    public TimeSpan StatementTimeout { get; init; }
+
+    public TimeSpan IdleInTransactionTimeout { get; init; }
+
+    public TimeSpan ClientIdleTimeout { get; init; }
+
     public int MaxUnauthenticated { get; init; } = 5_000;
 }
 

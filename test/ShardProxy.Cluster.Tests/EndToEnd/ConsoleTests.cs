@@ -29,7 +29,7 @@ internal sealed class ConsoleTests
     [TestCase("LOAD", "kind|id|name|calls_s|write_share|rows_s|bytes_s|busy|window_end", null)]
     [TestCase("FORECASTS", "range|step|at|forecast|lower|upper|model", null)]
     [TestCase("PLANS", "id|made_at|mode|state|steps|summary|reason", null)]
-    [TestCase("SESSIONS", "id|database|user|client|application|state|nodes|pinned|pin_reason|connected_at|state_since|statements", null)]
+    [TestCase("SESSIONS", "id|database|user|client|application|state|nodes|pinned|pin_reason|connected_at|state_since|statements|waiting_since|transaction_ms|query_ms|tls", null)]
     [TestCase("POOLS", "node|database|user|idle|leased|opening|waiting|maximum|waited_total|max_wait_ms|minimum|reserve|reserve_in_use|longest_wait_ms|opened|closed|errors|timeouts|paused", null)]
     [TestCase("STATEMENTS", "fingerprint|statement|route|calls|errors|rows|total_ms|mean_ms|max_ms", null)]
     [TestCase("CONFIG", "key|value|source", null)]

@@ -207,7 +207,7 @@ internal sealed class ServerLossTests
         await using var proxy = await ProxyUnderTest.StartAsync([gone.EndPoint], "app", Tables, o => o with { NodeDownWait = TimeSpan.FromMilliseconds(200) });
         using var client = await proxy.LoginAsync();
         await gone.DisposeAsync();
-        await client.SendAsync(Parse("", "SELECT 1"), Sync());
+        await client.SendAsync(Parse("SELECT 1"), Sync());
         var reply = await client.ReadUntilReadyAsync();
         Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("08001", 'I')), reply.ToString());
     }

@@ -10,7 +10,7 @@ namespace ShardProxy.Unit.Tests.Admin;
 /// <summary>
 /// A backend with two nodes, one group of four ranges (one of them moving) and fixed figures, that notes what it is asked to do.
 /// </summary>
-internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView
+internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
 {
     public static readonly DateTimeOffset Noon = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
     private const long Quarter = 1L << 62;
@@ -24,6 +24,7 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         DataPlane = this,
         RangeStatistics = this,
         Config = this,
+        Proxy = this,
         Product = new ProductInfo("9.8.7", "proxy-a", ".NET 10", Noon),
     };
 
@@ -134,6 +135,30 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         new(System.Collections.Frozen.FrozenDictionary.ToFrozenDictionary(new Dictionary<int, RangeSize> { [1] = new(10, 2_000) }));
 
     public ImmutableArray<ConfigSetting> Settings() => [new("pool.size", "20", "default"), new("listen.port", "6432", "file")];
+
+    public ValueTask PauseAsync(string? database, CancellationToken cancellationToken)
+    {
+        Asked.Add($"pause {database ?? "all"}");
+        return ValueTask.CompletedTask;
+    }
+
+    public IReadOnlyList<string> Resume(string? database)
+    {
+        Asked.Add($"resume {database ?? "all"}");
+        return database is null ? [] : [database];
+    }
+
+    public ValueTask<ImmutableArray<string>> ReloadAsync(CancellationToken cancellationToken)
+    {
+        Asked.Add("reload");
+        return new(["listen takes effect at the next start"]);
+    }
+
+    public bool Kill(long sessionId)
+    {
+        Asked.Add($"kill {sessionId}");
+        return sessionId == 7;
+    }
 
     private async ValueTask<OperationOutcome> Note(string asked, CancellationToken cancellationToken)
     {

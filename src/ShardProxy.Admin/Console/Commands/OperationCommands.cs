@@ -22,8 +22,30 @@ internal sealed class OperationCommands(AdminBackend backend)
         CancelMigrationStatement s => CancelAsync(s, cancellationToken),
         SetPlannerModeStatement s => SetModeAsync(s, cancellationToken),
         ApprovePlanStatement s => ApproveAsync(s, cancellationToken),
+        PauseStatement s => PauseAsync(s.Database, cancellationToken),
+        ResumeStatement s => new(Resume(s.Database)),
+        ReloadStatement => ReloadAsync(cancellationToken),
+        KillStatement s => new(Kill(s.SessionId)),
         _ => throw new ArgumentOutOfRangeException(nameof(statement)),
     };
+
+    private async ValueTask<ConsoleReply> PauseAsync(string? database, CancellationToken cancellationToken)
+    {
+        await backend.Proxy.PauseAsync(database, cancellationToken).ConfigureAwait(false);
+        return ConsoleReply.Done("PAUSE");
+    }
+
+    private ConsoleReply Resume(string? database)
+    {
+        var resumed = backend.Proxy.Resume(database);
+        return ConsoleReply.Done("RESUME", resumed.Count > 0 ? [] : [database is null ? "nothing is paused" : $"database \"{database}\" is not paused"]);
+    }
+
+    private async ValueTask<ConsoleReply> ReloadAsync(CancellationToken cancellationToken) =>
+        ConsoleReply.Done("RELOAD", await backend.Proxy.ReloadAsync(cancellationToken).ConfigureAwait(false));
+
+    private ConsoleReply Kill(int session) =>
+        backend.Proxy.Kill(session) ? ConsoleReply.Done("KILL") : throw ConsoleErrors.Undefined($"session {session}", "SHOW SESSIONS lists the sessions.");
 
     private async ValueTask<ConsoleReply> ShardAsync(ShardTableStatement s, CancellationToken cancellationToken)
     {

@@ -39,10 +39,10 @@ internal static class ConsoleGrammar
         new("SHOW STATEMENTS", "SHOW STATEMENTS", "Lists statement shapes, the most called first; literals are left out."),
         new("SHOW CONFIG", "SHOW CONFIG", "Shows the configuration in force, secrets masked."),
         new("SHOW VERSION", "SHOW VERSION", "Shows the version of this proxy."),
-        new("PAUSE", "PAUSE [database]", "Holds new transactions.", IsAvailable: false),
-        new("RESUME", "RESUME [database]", "Lets held transactions go on.", IsAvailable: false),
-        new("RELOAD", "RELOAD", "Reads the configuration again.", IsAvailable: false),
-        new("KILL", "KILL session", "Ends a client session.", IsAvailable: false),
+        new("PAUSE", "PAUSE [database]", "Holds what begins anew on a database, or on all, and returns when nothing is under way there."),
+        new("RESUME", "RESUME [database]", "Lets held transactions go on."),
+        new("RELOAD", "RELOAD", "Reads the configuration file, the user file and the certificates again; what cannot change while the proxy runs is listed."),
+        new("KILL", "KILL session", "Ends a client session, by its id in SHOW SESSIONS."),
         new("HELP", "HELP", "Lists these statements."),
     ];
 

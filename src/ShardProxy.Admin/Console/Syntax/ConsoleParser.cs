@@ -60,10 +60,10 @@ internal sealed class ConsoleParser
             "approve" => ApprovePlan(),
             "explain" => Explain(),
             "show" => Show(),
-            "pause" => PauseOrResume("PAUSE"),
-            "resume" => PauseOrResume("RESUME"),
-            "reload" => new UnavailableStatement("RELOAD"),
-            "kill" => Kill(),
+            "pause" => new PauseStatement(Database()),
+            "resume" => new ResumeStatement(Database()),
+            "reload" => new ReloadStatement(),
+            "kill" => new KillStatement(Id("a session id")),
             "help" => new HelpStatement(),
             _ => throw Unexpected(_firstToken),
         };
@@ -305,21 +305,7 @@ internal sealed class ConsoleParser
         return new UnavailableStatement("SHOW HOT KEYS");
     }
 
-    private UnavailableStatement PauseOrResume(string name)
-    {
-        if (_token.Kind is TokenKind.Word or TokenKind.QuotedIdentifier)
-        {
-            Take();
-        }
-
-        return new UnavailableStatement(name);
-    }
-
-    private UnavailableStatement Kill()
-    {
-        Id("a session id");
-        return new UnavailableStatement("KILL");
-    }
+    private string? Database() => _token.Kind is TokenKind.Word or TokenKind.QuotedIdentifier ? Take().Text : null;
 
     private void End()
     {

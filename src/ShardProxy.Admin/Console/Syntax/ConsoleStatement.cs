@@ -32,6 +32,16 @@ internal sealed record ExplainPlanStatement(int PlanId) : ConsoleStatement;
 
 internal sealed record ExplainRouteStatement(string Sql) : ConsoleStatement;
 
+/// <param name="Database">Null for all that are in use.</param>
+internal sealed record PauseStatement(string? Database) : ConsoleStatement;
+
+/// <param name="Database">Null for all that are paused.</param>
+internal sealed record ResumeStatement(string? Database) : ConsoleStatement;
+
+internal sealed record ReloadStatement : ConsoleStatement;
+
+internal sealed record KillStatement(int SessionId) : ConsoleStatement;
+
 /// <summary>A statement of the grammar that this version has nothing behind.</summary>
 /// <param name="Name">Its name, such as <c>MERGE RANGES</c>.</param>
 internal sealed record UnavailableStatement(string Name) : ConsoleStatement;

@@ -82,11 +82,17 @@ internal sealed class ConsoleParserTests
     [TestCase("SHOW HOT KEYS", "SHOW HOT KEYS")]
     [TestCase("SHOW REDIRECTIONS", "SHOW REDIRECTIONS")]
     [TestCase("SHOW ALERTS", "SHOW ALERTS")]
-    [TestCase("PAUSE", "PAUSE")]
-    [TestCase("RESUME app", "RESUME")]
-    [TestCase("RELOAD", "RELOAD")]
-    [TestCase("KILL 12", "KILL")]
     public void StatementsOfLaterVersionsParse(string text, string name) => Assert.That(ConsoleParser.Parse(text), Is.EqualTo(new UnavailableStatement(name)));
+
+    [Test]
+    public void SessionsAndPoolsAreRunByStatements()
+    {
+        Assert.That(ConsoleParser.Parse("pause"), Is.EqualTo(new PauseStatement(null)));
+        Assert.That(ConsoleParser.Parse("PAUSE \"My db\";"), Is.EqualTo(new PauseStatement("My db")));
+        Assert.That(ConsoleParser.Parse("RESUME App"), Is.EqualTo(new ResumeStatement("app")));
+        Assert.That(ConsoleParser.Parse("RELOAD"), Is.EqualTo(new ReloadStatement()));
+        Assert.That(ConsoleParser.Parse("KILL 12"), Is.EqualTo(new KillStatement(12)));
+    }
 
     [TestCase("MVOE RANGE 3 TO n", 1, "MOVE RANGE id TO node [NOWAIT]")]
     [TestCase("MOVE RANGE three TO n", 12, "MOVE RANGE id TO node [NOWAIT]")]
