@@ -32,8 +32,8 @@ internal readonly record struct OwedReply(ReplyKind Kind, bool IsHidden, Prepare
 /// </summary>
 internal sealed class ReplyQueue
 {
-    /// <summary>With so many replies owed they are collected before anything more is sent.</summary>
-    public const int Capacity = 4096;
+    /// <summary>With so many replies owed they are collected before anything more is sent: each holds on to its statement, a kilobyte or so.</summary>
+    public const int Capacity = 1024;
 
     private OwedReply[] _ring = new OwedReply[16];
     private int _head;

@@ -218,8 +218,9 @@ internal sealed class ExtendedQuery(Session session)
                 return;
             }
 
-            SequenceTruth.BeforeLease(session, portal.Dispatch.Table.Node(portal.Dispatch.NodeId), statement.Shape);
-            if (await _pipeline.UseAsync(portal.Dispatch.Table.Node(portal.Dispatch.NodeId), portal.Dispatch.Table).ConfigureAwait(false) is { } server)
+            var node = session.NodeFor(statement.Shape, portal.Dispatch.Table.Node(portal.Dispatch.NodeId));
+            SequenceTruth.BeforeLease(session, node, statement.Shape);
+            if (await _pipeline.UseAsync(node, portal.Dispatch.Table).ConfigureAwait(false) is { } server)
             {
                 SessionEnd.Note(session, statement.Shape);
                 if (!SequenceTruth.AfterLease(session, server, statement.Shape))

@@ -123,6 +123,12 @@ internal sealed class Session
     /// <summary>The server the next lease should get, if it is idle.</summary>
     public ServerConnection? NextServer { get; set; }
 
+    /// <summary>Where its SQL cursors are; made with the first.</summary>
+    public CursorNodes? Cursors { get; set; }
+
+    /// <summary>The node for a statement: its cursor's, or the one it was routed to.</summary>
+    public Node NodeFor(StatementShape shape, Node routed) => (CursorNodes.Concerns(shape) ? (Cursors ??= new CursorNodes()).Find(this, shape) : null) ?? routed;
+
     /// <summary>Custom parameters to look up when the servers are asked.</summary>
     public CustomParameters CustomParameters { get; } = new();
 

@@ -214,16 +214,18 @@ internal static class SessionServers
     /// <summary>The session is over: pinned servers are closed, for their state is nobody else's; the rest goes back if clean.</summary>
     public static void ReleaseAll(Session session)
     {
+        if (session.Assigned is { } assigned && ReferenceEquals(assigned.AssignedTo, session))
+        {
+            // Before it is returned: who waits in line may become its client.
+            assigned.AssignedTo = null;
+        }
+
         foreach (var server in session.HeldServers())
         {
             Return(session, server);
         }
 
         session.Transaction.End();
-        if (session.Assigned is { } assigned && ReferenceEquals(assigned.AssignedTo, session))
-        {
-            assigned.AssignedTo = null;
-        }
     }
 
     // A pooled connection may have died unseen: nothing of the client's was on it, so another one does as well.

@@ -177,8 +177,9 @@ internal sealed class SimpleQuery(Session session)
 
     private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, long started)
     {
-        SequenceTruth.BeforeLease(session, dispatch.Table.Node(dispatch.NodeId), shape);
-        var server = await SessionServers.GetForStatementAsync(session, dispatch.Table.Node(dispatch.NodeId), dispatch.Table).ConfigureAwait(false);
+        var node = session.NodeFor(shape, dispatch.Table.Node(dispatch.NodeId));
+        SequenceTruth.BeforeLease(session, node, shape);
+        var server = await SessionServers.GetForStatementAsync(session, node, dispatch.Table).ConfigureAwait(false);
         if (server is null)
         {
             // The table changed while it waited for a connection: the one it got may be the wrong node's.
@@ -306,6 +307,11 @@ internal sealed class SimpleQuery(Session session)
             {
                 session.Pin(server, meant);
             }
+        }
+
+        if (shape.Kind == StatementKind.DeclareCursor && session.Relay.Error is null)
+        {
+            (session.Cursors ??= new CursorNodes()).Note(session, shape, server);
         }
 
         if (shape.Kind == StatementKind.Discard && session.Relay.Error is null && shape.Text.EndsWith("sequences", StringComparison.OrdinalIgnoreCase))

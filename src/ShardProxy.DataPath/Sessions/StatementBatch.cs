@@ -197,6 +197,12 @@ internal sealed class StatementBatch(Session session)
                 return false;
             }
 
+            if (CursorNodes.Concerns(shape))
+            {
+                // After a DECLARE of the same string it goes where that goes.
+                dispatch = dispatch with { NodeId = last?.NodeId ?? session.NodeFor(shape, dispatch.Table.Node(dispatch.NodeId)).Id };
+            }
+
             if (dispatch.Plan.Kind is not (RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey) || (last is { } before && before.NodeId != dispatch.NodeId))
             {
                 session.Fail(RoutingErrors.MultiStatement);

@@ -21,7 +21,12 @@ internal sealed class SessionTruthTests : DataPathFixture
         CREATE TABLE home_only (a int);
         """;
 
-    protected override string HomeDdl => "CREATE ROLE truth_role; GRANT truth_role TO CURRENT_USER; CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id bigint, v text); CREATE TABLE numbered (id bigserial)";
+    protected override string HomeDdl => """
+        CREATE ROLE truth_role; GRANT truth_role TO CURRENT_USER; CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id bigint, v text); CREATE TABLE numbered (id bigserial);
+        CREATE TABLE triggered (a int);
+        CREATE FUNCTION on_triggered() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN SET extra_float_digits = 0; INSERT INTO home_only VALUES (1); RETURN NEW; END $f$;
+        CREATE TRIGGER t BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION on_triggered();
+        """;
 
     protected override int PoolSize => 1;
 
@@ -242,6 +247,28 @@ internal sealed class SessionTruthTests : DataPathFixture
         }
 
         await OkAsync(client, "COMMIT");
+    }
+
+    [Test]
+    public async Task StateLeftByATriggerIsNotLookedFor()
+    {
+        using var client = await Proxy.LoginAsync();
+        await OkAsync(client, "INSERT INTO triggered VALUES (1)");
+        Assert.That(await DirectAsync(0, "SELECT count(*) FROM home_only"), Is.EqualTo(new[] { "1" }), "nor is the table looked for that it writes");
+        using var other = await Proxy.LoginAsync();
+        Assert.That(await OneAsync(other, "SHOW extra_float_digits"), Is.EqualTo("0"), "the document says so");
+        await OkAsync(other, "SET extra_float_digits = 1");
+        await OkAsync(other, "DO $$ BEGIN END $$");
+    }
+
+    [Test]
+    public async Task PreparedStatementsOfOthersAreListedUnderOurNames()
+    {
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Frontend.Parse("SELECT 'named by a client'", "mine"), Frontend.Sync());
+        await client.ReadUntilReadyAsync();
+        using var other = await Proxy.LoginAsync();
+        Assert.That(await OneAsync(other, "SELECT name ~ '^sp_' FROM pg_prepared_statements WHERE statement ~ 'named by a client'"), Is.EqualTo("t"));
     }
 
     [Test]

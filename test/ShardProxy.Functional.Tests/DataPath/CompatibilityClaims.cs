@@ -1,0 +1,119 @@
+namespace ShardProxy.Functional.Tests.DataPath;
+
+/// <summary>
+/// What holds each line of <c>docs/compatibility.md</c>: statements with their answers (<see cref="Runs"/>, an SHP code or an SQLSTATE), run by
+/// <see cref="CompatibilityDocumentTests"/>, and tests by fixture and method.
+/// </summary>
+internal static class CompatibilityClaims
+{
+    public const string Runs = "runs";
+
+    public static readonly IReadOnlyDictionary<string, Held> All = new Dictionary<string, Held>(StringComparer.Ordinal)
+    {
+        ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
+        ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers"),
+        ["A pipeline outside a transaction block that touches several nodes"] = By("ShardedTests.APipelineOutsideABlockStaysOnOneNode"),
+        ["Several statements in one query string"] = Says(
+            ("SELECT * FROM plain; SELECT 2", Runs),
+            ("SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4; SELECT * FROM a WHERE id = 5", "SHP-213")),
+        ["Cancel"] = By("ServerLossTests.ACancelReachesTheServerAtWorkAndNobodyElse"),
+        ["Syntax newer than PostgreSQL 15 (`MERGE … RETURNING`, `JSON_TABLE`, `RETURNING WITH (OLD AS …)`)"] = By("NewerSyntaxTests.NewerSyntaxIsTheServersOnUnshardedTables"),
+        ["Log-in"] = By("LoginMethodTests.Md5LetsInWhoKnowsThePassword", "LoginMethodTests.ACertificateIsAProof", "LoginMethodTests.TheFirstRuleThatMatchesDecides"),
+        ["TLS"] = By("ClientTlsTests.LibpqConnectsEncrypted", "NodeTlsTests.TheServersSeeAnEncryptedConnection"),
+        ["GSS encryption"] = By("ClientTlsTests.GssapiIsDeclinedAndTlsMayFollow"),
+        ["Protocol versions"] = By("LoginMethodTests.NewerProtocolsAreNegotiatedDown"),
+        ["Replication connections"] = By("HostileInputTests.NobodyGetsInWithGarbage"),
+        ["Database names"] = By("TransparencyTests.Another_database_is_the_home_nodes_and_an_unknown_one_gives_the_servers_error"),
+        ["They live on the home node."] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.TheSameMessagesComeBack"),
+        ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo"),
+        ["`key = literal` or `= $1`, with a cast to the key's own type, `'1'` as well as `1`"] = Says(
+            ("SELECT * FROM a WHERE id = 1", Runs), ("SELECT * FROM a WHERE id = '1'", Runs), ("SELECT * FROM a WHERE id = 1::bigint", Runs), ("SELECT * FROM names WHERE name = 'x'", Runs)),
+        ["`key IN (…)`, `key = ANY (ARRAY[…])`, `key = a OR key = b`, `(key, x) = (1, 2)`"] = Says(
+            ("SELECT * FROM a WHERE id IN (1, 1)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9)", "SHP-202"), ("SELECT * FROM a WHERE id = ANY (ARRAY[3, 3])", Runs),
+            ("SELECT * FROM a WHERE id = 1 OR id = 1", Runs), ("SELECT * FROM a WHERE (id, v) = (1, 'x')", Runs)),
+        ["Joins on the key within one group: `USING`, `ON`, `LEFT JOIN`, subqueries, `EXISTS`, CTEs"] = Says(
+            ("SELECT * FROM a JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs), ("SELECT * FROM a LEFT JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs),
+            ("SELECT * FROM a WHERE a.id = 1 AND EXISTS (SELECT 1 FROM b WHERE b.a_id = a.id)", Runs), ("WITH q AS (SELECT * FROM a WHERE id = 1) SELECT * FROM q", Runs)),
+        ["Joins with replicated tables"] = Says(("SELECT * FROM a JOIN ref ON ref.v = a.v WHERE a.id = 1", Runs)),
+        ["Joins with unsharded tables"] = Says(("SELECT * FROM a, plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")),
+        ["Joins over two groups"] = Says(("SELECT * FROM a, names WHERE a.id = 1 AND name = 'x'", "SHP-204")),
+        ["A key that is another type (`1.0` for a bigint)"] = Says(("SELECT * FROM a WHERE id = 1.0", "SHP-206")),
+        ["A key from an expression or subquery (`abs(1)`, `(SELECT 1)`), ranges of keys, `IS NOT DISTINCT FROM`, `= ANY ('{1}')`, no key"] = Says(
+            ("SELECT * FROM a WHERE id = abs(1)", "SHP-201"), ("SELECT * FROM a WHERE id = (SELECT 1)", "SHP-201"), ("SELECT * FROM a WHERE id > 3", "SHP-201"),
+            ("SELECT * FROM a WHERE id IS NOT DISTINCT FROM 1", "SHP-201"), ("SELECT * FROM a WHERE id = ANY ('{1}')", "SHP-201"), ("SELECT * FROM a", "SHP-201")),
+        ["`count(*)`, `count(x)`, `sum`, `min`, `max` of one table, with any WHERE, no GROUP BY; also as scalar subqueries of a SELECT without FROM"] = Says(
+            ("SELECT count(*), sum(n), min(id), max(id) FROM a WHERE v = 'x'", Runs), ("SELECT (SELECT count(*) FROM a)", Runs), ("SELECT max(v) FROM a", "SHP-219")),
+        ["`avg`, `count(DISTINCT …)`, `GROUP BY`, `ORDER BY`, plain SELECT without the key"] = Says(
+            ("SELECT avg(n) FROM a", "SHP-201"), ("SELECT count(DISTINCT n) FROM a", "SHP-201"), ("SELECT v, count(*) FROM a GROUP BY v", "SHP-201"), ("SELECT * FROM a ORDER BY id", "SHP-201")),
+        ["`INSERT … VALUES`, one row or several of one node, `ON CONFLICT`, `RETURNING`"] = Says(
+            ("INSERT INTO a VALUES (1, 'x') ON CONFLICT DO NOTHING RETURNING *", Runs), ("INSERT INTO a VALUES (1), (2), (3), (4), (5), (6), (7), (8)", "SHP-202")),
+        ["`INSERT … SELECT` into a sharded table"] = Says(("INSERT INTO a SELECT 1", "SHP-201")),
+        ["`UPDATE`, `DELETE` with the key"] = Says(
+            ("UPDATE a SET v = 'y' WHERE id = 1", Runs), ("DELETE FROM a WHERE id = 1", Runs), ("DELETE FROM a", "SHP-201"), ("UPDATE a SET id = 2 WHERE id = 1", "SHP-205")),
+        ["`SELECT … FOR UPDATE` with the key"] = Says(("SELECT * FROM a WHERE id = 1 FOR UPDATE", Runs)),
+        ["`MERGE`, `TABLESAMPLE`, `WHERE CURRENT OF`, `SELECT INTO`, `CREATE TABLE AS`, SQL-level `PREPARE`"] = Says(
+            ("MERGE INTO a USING (VALUES (1)) s(i) ON id = i WHEN MATCHED THEN DELETE", "SHP-210"), ("SELECT * FROM a TABLESAMPLE SYSTEM (1) WHERE id = 1", "SHP-210"),
+            ("DELETE FROM a WHERE CURRENT OF c", "SHP-210"), ("SELECT * INTO copied FROM a WHERE id = 1", "SHP-210"), ("CREATE TABLE copied AS SELECT * FROM a WHERE id = 1", "SHP-210"),
+            ("PREPARE p AS SELECT * FROM a WHERE id = 1", "SHP-210")),
+        ["`EXPLAIN` with the key"] = Says(("EXPLAIN SELECT * FROM a WHERE id = 1", Runs), ("EXPLAIN SELECT * FROM a", "SHP-201")),
+        ["`COPY t FROM STDIN`, text, csv or binary, with any options but those of the next row"] = By("ShardedTests.CopyPutsEveryRowOnItsNode", "ShardedCopyTests.BinaryRowsOfEveryKeyTypeLieOnTheirNodes"),
+        ["The same with `WHERE`, `FORCE_NOT_NULL`, an `ENCODING` other than UTF8, a server-side file, a column list without the key; an end mark `\\.` behind other data of its line; bare carriage returns as line ends"] = By(
+            ["ShardedTests.CopyNeverGuessesWhereARowEnds", "ShardedCopyTests.AnEndMarkEndsAllNodesOrNone"],
+            ("COPY a FROM STDIN WHERE id > 1", "SHP-222"), ("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222"), ("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222"),
+            ("COPY a FROM '/nowhere'", "SHP-222"), ("COPY a (v) FROM STDIN", "SHP-222")),
+        ["`COPY t TO`"] = Says(("COPY a TO STDOUT", "SHP-201"), ("COPY (SELECT * FROM a WHERE id = 1) TO STDOUT", Runs)),
+        ["A view over the table"] = Says(("SELECT * FROM a_view", "SHP-207")),
+        ["A function or `DO` block whose body names the table"] = Says(("SELECT touches_a()", "SHP-208"), ("DO $$ BEGIN DELETE FROM a; END $$", "SHP-208")),
+        ["A name without schema after `SET search_path`"] = By(["SessionTruthTests.ASearchPathSetForABlockOrByAFunctionIsKnownToRouting"], ("SET search_path = pg_temp, public", Runs), ("SELECT * FROM a WHERE id = 1", "SHP-211")),
+        ["A text key while `client_encoding` is not UTF8"] = Says(("SET client_encoding = 'LATIN1'", Runs), ("SELECT * FROM names WHERE name = 'x'", "SHP-220")),
+        ["`CREATE TEMP TABLE` of the same name"] = Says(("CREATE TEMP TABLE a (x int)", "SHP-216")),
+        ["`SHARD TABLE` itself demands: an ordinary"] = By("TableDistributionTests.What_cannot_be_sharded_is_refused"),
+        ["Reads"] = Says(("SELECT * FROM ref", Runs), ("SELECT * FROM ref FOR UPDATE", Runs), ("SELECT * FROM ref, plain", Runs)),
+        ["`INSERT`, `UPDATE`, `DELETE`, `COPY FROM STDIN`, `RETURNING`"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),
+        ["A write that calls a function not known to be the same everywhere (`now()`, `random()`, `nextval`, your own)"] = By(
+            ["OneAnswerTests.WhatNodesWouldComputeForThemselvesIsRefused"], ("INSERT INTO ref VALUES (1, random()::text)", "SHP-214")),
+        ["A write that reads unsharded tables or the system catalogs"] = Says(("INSERT INTO ref SELECT id, v FROM plain", "SHP-203")),
+        ["A write together with a sharded table"] = Says(("WITH q AS (DELETE FROM ref RETURNING id) SELECT * FROM a WHERE id = 1", "SHP-212")),
+        ["`MERGE`, `EXPLAIN` and cursors of a write"] = Says(("EXPLAIN DELETE FROM ref", "SHP-210")),
+        ["A `serial` column of a replicated"] = By("TableDistributionTests.A_replicated_table_has_every_row_on_every_node"),
+        ["`ALTER TABLE`, `CREATE INDEX`, `DROP TABLE`,"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone", "OneAnswerTests.DdlThatKeepsTheKeyRunsOnEveryNode", "ShardedTests.LocksAndAnalyzeMeanEveryNodeOrAreRefused"),
+        ["`ALTER TABLE … RENAME`, `SET SCHEMA`, `REFERENCES`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
+            ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
+        ["`CREATE TABLE … (LIKE t)`, a foreign key to a sharded or replicated table"] = Says(("CREATE TABLE c (LIKE a)", "SHP-210"), ("CREATE TABLE c (a_id bigint REFERENCES a)", "SHP-210")),
+        ["One statement over placed and unsharded tables, other than `DROP TABLE` and `TRUNCATE` without CASCADE"] = Says(("TRUNCATE a, plain CASCADE", "SHP-218")),
+        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `ROLE`, `EXTENSION`"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone"),
+        ["Statements of one transaction may go"] = By("ShardedTests.TransactionsOverNodesAreAllOrNothing", "ServerLossTests.ACommitOverNodesCutAtEachStep"),
+        ["Savepoints, isolation levels, `SET LOCAL` and"] = By("ShardedTests.SavepointsHoldOverNodesThatJoinLater"),
+        ["The client's own `PREPARE TRANSACTION` works"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
+        ["`BEGIN` is lazy."] = By("OneAnswerTests.TheTimeIsTheTransactionsOwn"),
+        ["No snapshot over nodes."] = By("OneAnswerTests.LocksOnSeveralNodesEndWithTheirSession"),
+        ["Settings are carried."] = By(
+            "SessionTruthTests.DefaultsAreThoseOfTheStartupPacket", "SessionTruthTests.ReportedParametersAreTrueAfterARollback", "SessionTruthTests.WhatAFunctionSetIsCarriedAndPinsNothing",
+            "SessionTruthTests.RolesAreCarriedAndEndInTheRightOrder"),
+        ["`application_name`"] = By("SessionTruthTests.TheServersShowTheClientsName"),
+        ["`standard_conforming_strings = off`"] = By(["SessionTruthTests.StringsTheLexerWouldMisreadEndTheSession"], ("SET standard_conforming_strings = off", "SHP-410")),
+        ["Sessions are pinned"] = By("SessionTruthTests.StateThatCannotBeCarriedPinsUntilItEnds", "SessionTruthTests.StateThatEndsWithItsTransactionDoesNotPin", "SessionLeakTests.TheNextClientFindsASessionAsNew"),
+        ["State left by a trigger, a view's function or a column default"] = By("SessionTruthTests.StateLeftByATriggerIsNotLookedFor"),
+        ["`currval` and `lastval`"] = By("SessionTruthTests.SequenceValuesAreTheSessionsOwnOrRefused"),
+        ["`pg_prepared_statements`"] = By("SessionTruthTests.PreparedStatementsOfOthersAreListedUnderOurNames"),
+        ["Process ids."] = By("BackendIdentityTests.EachClientIsItsOwnBackendWhileThereIsRoom", "BackendIdentityTests.ClientsBeyondThePoolAreServedAndHaveKeysOfTheirOwn"),
+        ["A server that ends"] = By("SessionTruthTests.ALostServerEndsOnlySessionsWhoseStateItHeld", "BackendIdentityTests.ATimeOutOfItsOwnEndsTheClient"),
+        ["System catalogs are the home node's."] = Says(("SELECT count(*) FROM pg_class WHERE relname = 'plain'", Runs)),
+        ["Statements over several nodes"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),
+        ["Statement text on the servers"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone"),
+        ["While a range is cut over"] = By("BarrierTests.AHeldRangeStopsNewWorkOnItOnly"),
+        ["Cursors"] = By("CursorTests.EachIsReadWhereItWasDeclared"),
+        ["Bytes buffered"] = By("BackpressureTests.Clients_that_stop_reading_a_large_result_stop_their_servers", "BackpressureTests.Clients_that_copy_into_a_stalled_server_are_not_read"),
+        ["These are not refused in this"] = By("CompatibilityDocumentTests.EveryLineIsHeldAndNothingElse"),
+        ["A trigger that writes another table"] = By("SessionTruthTests.StateLeftByATriggerIsNotLookedFor"),
+    };
+
+    private static Held Says(params (string Sql, string Answer)[] examples) => new(examples, []);
+
+    private static Held By(params string[] tests) => new([], tests);
+
+    private static Held By(string[] tests, params (string Sql, string Answer)[] examples) => new(examples, tests);
+}
+
+/// <summary>What holds a line: statements with their answers, and tests as <c>Fixture.Method</c>.</summary>
+internal sealed record Held((string Sql, string Answer)[] Examples, string[] Tests);
