@@ -68,6 +68,9 @@ internal static class SideDialog
     public static void Send(ServerConnection server, ReadOnlySpan<byte> sql)
     {
         MessageWriter.CString(server.Output, FrontendTag.Query, sql);
+
+        // A simple query destroys the unnamed statement (PostgreSQL documentation, "Extended Query").
+        server.UnnamedStatement = null;
         server.Owed.Enqueue(ReplyKind.Query, isHidden: true);
     }
 
