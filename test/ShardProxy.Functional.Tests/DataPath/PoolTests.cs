@@ -113,7 +113,9 @@ internal sealed class PoolTests
         await using var idle = await StartAsync(home, o => o with { PoolIdleTimeout = TimeSpan.FromMilliseconds(300) });
         var clients = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => idle.LoginAsync()));
         await Task.WhenAll(clients.Select(HoldAsync));
-        Assert.That(home.OpenConnections, Is.EqualTo(5));
+
+        // A client may be served before the connection that was opened for it is ready: that one is spare.
+        Assert.That(Pool(idle).Leased, Is.EqualTo(5));
         await Task.WhenAll(clients.Select(c => c.QueryAsync("COMMIT")));
         await UntilAsync(() => home.OpenConnections == 0);
         Assert.That((await clients[0].QueryAsync("SELECT 1")).SqlState, Is.Null);

@@ -194,12 +194,27 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
         }
 
         var reply = await client.ReadUntilReadyAsync();
-        return [.. reply.Messages.Select(m => m.Type switch
+        return InOrder([.. reply.Messages.Select(m => m.Type switch
         {
             'E' or 'N' => $"{m.Type}[{Encoding.UTF8.GetString(m.Body).Replace('\0', '\n')}]",
             'T' => $"T[{string.Join(',', m.Columns())}]",
             'D' => $"D[{(m.Body.Length > 200 ? Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(m.Body)) : Encoding.UTF8.GetString(m.Body))}]",
             _ => m.Describe(),
-        })];
+        })]);
+    }
+
+    // Several parameters that one statement changes are reported in the order of a list that depends on what the server has done before.
+    private static string[] InOrder(string[] messages)
+    {
+        for (int start = 0, end; start < messages.Length; start = end + 1)
+        {
+            for (end = start; end < messages.Length && messages[end].StartsWith("S[", StringComparison.Ordinal); end++)
+            {
+            }
+
+            Array.Sort(messages, start, end - start, StringComparer.Ordinal);
+        }
+
+        return messages;
     }
 }
