@@ -39,6 +39,10 @@ internal sealed record DevOptions
         {
             // The servers have 300; moves and the control plane need some.
             MaxNodeConnections = 250,
+
+            // Clients that keep their server, by temporary tables or by not reading what they asked for, do not stop the others.
+            Reserve = 100,
+            ReserveAfter = TimeSpan.FromMilliseconds(250),
         };
         return new ProxyOptions
         {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using NUnit.Framework;
 using ShardProxy.Cluster.Tests.EndToEnd.Tools;
@@ -18,26 +17,19 @@ internal sealed class BackpressureTests
     private const int Stalled = 50;
     private const long MaxGrowthBytes = 50L << 20;
 
-    private DirectoryInfo _directory = null!;
-    private TestCluster _cluster = null!;
     private ProxyProcess _proxy = null!;
 
     [OneTimeSetUp]
     public async Task StartAsync()
     {
-        _directory = Directory.CreateTempSubdirectory("shardproxy-test-");
-        _cluster = await TestCluster.StartAsync(nodes: 1);
-        await _cluster.ExecuteOnAllAsync("CREATE TABLE filled (line text)");
-        _proxy = await ProxyProcess.StartAsync(Configured());
+        // As a user starts it: the pool has 20 servers and a reserve.
+        _proxy = await ProxyProcess.StartAsync(new ProxyProcessOptions { Nodes = 1 });
+        await using var direct = await Db.OpenAsync(Direct, CancellationToken.None);
+        await direct.RunAsync("CREATE TABLE filled (line text)", CancellationToken.None);
     }
 
     [OneTimeTearDown]
-    public async Task StopAsync()
-    {
-        await _proxy.DisposeAsync();
-        await _cluster.DisposeAsync();
-        _directory.Delete(recursive: true);
-    }
+    public async Task StopAsync() => await _proxy.DisposeAsync();
 
     [Test]
     [CancelAfter(300_000)]
@@ -79,7 +71,7 @@ internal sealed class BackpressureTests
             cancellationToken);
     }
 
-    private string Direct => $"Host=127.0.0.1;Port={_cluster.Nodes[0].Port};Username={TestCluster.User};Password={TestCluster.Password};Database={TestCluster.Database}";
+    private string Direct => _proxy.NodeConnectionString("node1");
 
     private async Task StallAsync(string waitEvent, Func<ScriptedClient, Task> begin, CancellationToken cancellationToken)
     {
@@ -152,44 +144,5 @@ internal sealed class BackpressureTests
     {
         using var process = Process.GetProcessById(_proxy.ProcessId);
         return process.WorkingSet64;
-    }
-
-    private ProxyProcessOptions Configured()
-    {
-        var (port, adminPort) = (FreePort(), FreePort());
-        var file = Path.Combine(_directory.FullName, "proxy.yaml");
-        File.WriteAllText(
-            file,
-            $"""
-            database: {TestCluster.Database}
-            listen:
-              port: {port}
-            admin:
-              port: {adminPort}
-            log:
-              level: warning
-            pool:
-              size: 60
-            nodes:
-              - name: node1
-                uri: postgresql://{TestCluster.User}:{TestCluster.Password}@127.0.0.1:{_cluster.Nodes[0].Port}/{TestCluster.Database}
-            users:
-              - name: {TestCluster.User}
-                password: {TestCluster.Password}
-                admin: true
-
-            """);
-        return new ProxyProcessOptions
-        {
-            ConfigFile = file,
-            Addresses = new Dictionary<string, Uri> { ["proxy"] = new(string.Create(CultureInfo.InvariantCulture, $"postgresql://127.0.0.1:{port}/{TestCluster.Database}")) },
-        };
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -140,8 +140,8 @@ internal sealed partial class ClientProgramTests
         \x
         \pset format csv
         SELECT * FROM t ORDER BY a;
-        \pset format aligned
         \dt pg_temp*.t
+        \pset format aligned
         \timing off
         \c
         SELECT count(*) FROM shop.event;
