@@ -160,7 +160,7 @@ public sealed class ProxyProcess : IAsyncDisposable
         _process.ErrorDataReceived += (_, e) => Take(e.Data, "! ");
         _process.EnableRaisingEvents = true;
         _process.Exited += (_, _) => _ready.TrySetException(new InvalidOperationException("it ended"));
-        _process.Start();
+        HangUpSignal.Unignored(() => _process.Start());
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
