@@ -55,7 +55,8 @@ internal static class SessionCommands
         MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DISCARD ALL");
     }
 
-    // A server that held state of the session is clean again, but for what no command takes back: then it is closed.
+    // A server that held state of the session is clean again, but for what no command takes back: then it is closed. Its tables and locks are
+    // gone before the client hears of it all the same, which the end of a connection does not promise.
     private static async ValueTask DiscardAsync(Session session, ServerConnection server)
     {
         if (server is { IsPinned: false, Suspected: StateKinds.None })
@@ -65,7 +66,8 @@ internal static class SessionCommands
 
         try
         {
-            if (server.IsClean && ((server.Found | server.Suspected) & StateKinds.Lasting) == 0 && await SideDialog.RunAsync(server, "DISCARD ALL").ConfigureAwait(false) is { IsOk: true })
+            if (server.IsSettled && await SideDialog.RunAsync(server, "DISCARD ALL").ConfigureAwait(false) is { IsOk: true }
+                && ((server.Found | server.Suspected) & StateKinds.Lasting) == 0 && server.IsClean)
             {
                 server.Statements.Clear();
                 server.UnnamedStatement = null;

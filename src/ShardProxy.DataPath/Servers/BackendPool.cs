@@ -65,11 +65,10 @@ internal sealed class BackendPool
     /// <summary>Leases a connection; completes synchronously when one is idle.</summary>
     /// <param name="joins">The client's transaction is under way elsewhere: a pause does not hold it.</param>
     /// <param name="client">Cancelled when the client has left: its wait ends within a sweep.</param>
-    /// <param name="own">The connection whose process id the client was told: preferred.</param>
-    /// <param name="wantsOwn">The client has not been told one yet: a connection that stands for nobody else is opened while there is room.</param>
+    /// <param name="own">The connection whose process id the client was told: preferred. While there is room nobody is given another client's.</param>
     /// <exception cref="ServerUnavailableException">Login refused, node unreachable, line full, or the wait's deadline passed.</exception>
     /// <exception cref="OperationCanceledException">The client has left.</exception>
-    public ValueTask<ServerConnection> LeaseAsync(bool joins, CancellationToken client, ServerConnection? own = null, bool wantsOwn = false)
+    public ValueTask<ServerConnection> LeaseAsync(bool joins, CancellationToken client, ServerConnection? own = null)
     {
         ServerConnection? stale = null;
         PoolWaiter? waiter = null;
@@ -77,7 +76,7 @@ internal sealed class BackendPool
         lock (_lock)
         {
             _lastLease = _context.Clock.Now;
-            if (_line.Count == 0 && (joins || !_isPaused) && TakeIdle(own, wantsOwn, ref openings) is { } server)
+            if (_line.Count == 0 && (joins || !_isPaused) && TakeIdle(own, ref openings) is { } server)
             {
                 if (Options.PoolCheckAfterIdle is not { Ticks: > 0 } limit || _lastLease - server.IdleSince <= _context.Clock.Ticks(limit))
                 {
@@ -94,19 +93,19 @@ internal sealed class BackendPool
                 }
 
                 _figures.Waited++;
-                waiter = _line.Join(_context.Time.GetTimestamp(), joins, client);
+                waiter = _line.Join(_context.Time.GetTimestamp(), joins, own, client);
                 openings += PrepareOpenings();
             }
         }
 
         if (stale is not null)
         {
-            return CheckedAsync(stale, joins, client);
+            return CheckedAsync(stale, joins, own, client);
         }
 
         if (waiter is null)
         {
-            return _owner.Get(Node, Key.Database, Key.User).LeaseAsync(joins, client);
+            return _owner.Get(Node, Key.Database, Key.User).LeaseAsync(joins, client, own);
         }
 
         var wait = waiter.Task;
@@ -129,7 +128,7 @@ internal sealed class BackendPool
             {
                 server.HasWritten = false;
                 server.IdleSince = now;
-                next = TakeWaiter();
+                next = IsForLine(server) ? TakeWaiter() : null;
                 keep = next is not null || !_isPaused;
                 if (next is null && keep)
                 {
@@ -253,11 +252,15 @@ internal sealed class BackendPool
         StartOpenings(openings);
     }
 
-    // For a client without one of its own the line gets what is opened for it; where nothing can be opened now, another client's will do.
-    private ServerConnection? TakeIdle(ServerConnection? own, bool wantsOwn, ref int openings) =>
-        _idle.Take(own, unassignedOnly: wantsOwn) is { } server ? server
-        : !wantsOwn || _open >= Options.PoolSize || (openings = PrepareOpenings(atLeast: 1)) == 0 ? _idle.Take()
+    // Whoever ends or cancels a backend by the process id that its client was told must not meet somebody else: another client's will do
+    // only where nothing can be opened now.
+    private ServerConnection? TakeIdle(ServerConnection? own, ref int openings) =>
+        _idle.Take(own, unassignedOnly: true) is { } server ? server
+        : _idle.Count > 0 && (_open >= Options.PoolSize || Options.PoolMaxWaiting == 0 || (openings = PrepareOpenings(atLeast: 1)) == 0) ? _idle.Take()
         : null;
+
+    // One that stands for a client is that client's as long as those in line are having their own opened.
+    private bool IsForLine(ServerConnection server) => server.AssignedTo is null || _line.Count > _opening || ReferenceEquals(_line.First?.Own, server);
 
     // Who waits for a connection of its own takes any when that could not be opened.
     private bool ServeOne()
@@ -304,7 +307,7 @@ internal sealed class BackendPool
         return null;
     }
 
-    private async ValueTask<ServerConnection> CheckedAsync(ServerConnection server, bool joins, CancellationToken client)
+    private async ValueTask<ServerConnection> CheckedAsync(ServerConnection server, bool joins, ServerConnection? own, CancellationToken client)
     {
         if (await ServerCheck.IsAliveAsync(server, Options.ServerConnectTimeout, _context.Time).ConfigureAwait(false))
         {
@@ -312,7 +315,7 @@ internal sealed class BackendPool
         }
 
         Return(server);
-        return await LeaseAsync(joins, client).ConfigureAwait(false);
+        return await LeaseAsync(joins, client, own).ConfigureAwait(false);
     }
 
     // Others wait for a connection of this node and cannot have one: nobody here needs this one, or they have fewer.
@@ -444,36 +447,24 @@ internal sealed class BackendPool
             return;
         }
 
-        var now = _context.Time.GetTimestamp();
         var isLost = Link.IsDown && _open == _opening && Link.IsGivenUp;
-        _usesReserve = Options.PoolReserve > 0 && _context.Time.GetElapsedTime(_line.First.Since, now) >= Options.PoolReserveAfter;
-        for (var waiter = _line.First; waiter is not null;)
+        _usesReserve = Options.PoolReserve > 0 && _context.Time.GetElapsedTime(_line.First.Since) >= Options.PoolReserveAfter;
+        _line.Sweep(_figures, _context.Time, waited =>
         {
-            var next = waiter.Next;
-            if (waiter.Client.IsCancellationRequested)
-            {
-                Refuse(waiter, new OperationCanceledException(waiter.Client));
-            }
-            else if (isLost && Link.LastFailure is { } failure)
+            if (isLost && Link.LastFailure is { } failure)
             {
                 _probeUntil = _context.Clock.Now + _context.Clock.Ticks(ProbeFor);
-                Refuse(waiter, failure.Again());
+                return failure.Again();
             }
-            else if (_context.Time.GetElapsedTime(waiter.Since, now) >= Options.PoolWait)
+
+            if (waited < Options.PoolWait)
             {
-                _figures.Timeouts++;
-                Refuse(waiter, new ServerUnavailableException(PoolErrors.AfterWait(SnapshotLocked(), Options.PoolWait, Link.LastFailure ?? _lastRefusal)));
+                return null;
             }
 
-            waiter = next;
-        }
-
-        void Refuse(PoolWaiter waiter, Exception error)
-        {
-            _line.Take(waiter);
-            _figures.EndWait(_context.Time.GetElapsedTime(waiter.Since, now));
-            waiter.Refuse(error);
-        }
+            _figures.Timeouts++;
+            return new ServerUnavailableException(PoolErrors.AfterWait(SnapshotLocked(), Options.PoolWait, Link.LastFailure ?? _lastRefusal));
+        });
     }
 
     private void SweepIdle()

@@ -24,6 +24,9 @@ internal sealed class PoolWaiter(WaitLine owner) : IValueTaskSource<ServerConnec
     /// <summary>The client's connection: cancelled when the client has left.</summary>
     public CancellationToken Client { get; set; }
 
+    /// <summary>The connection whose process id the client was told, or null.</summary>
+    public ServerConnection? Own { get; set; }
+
     /// <summary>Belongs to a transaction under way: a pause does not hold it.</summary>
     public bool Joins { get; set; }
 

@@ -95,6 +95,7 @@ internal static class SideDialog
                         fields ??= ErrorFields.Read(payload);
                         if (fields.Severity is "FATAL" or "PANIC")
                         {
+                            server.LastWords ??= payload;
                             throw new EndOfStreamException("the server ended the session");
                         }
 

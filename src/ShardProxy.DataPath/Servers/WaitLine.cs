@@ -15,12 +15,13 @@ internal sealed class WaitLine
     public int Count { get; private set; }
 
     /// <summary>Joins the end.</summary>
-    public PoolWaiter Join(long now, bool joins, CancellationToken client)
+    public PoolWaiter Join(long now, bool joins, ServerConnection? own, CancellationToken client)
     {
         var waiter = TakeSpare() ?? new PoolWaiter(this);
         waiter.Since = now;
         waiter.Client = client;
         waiter.Joins = joins;
+        waiter.Own = own;
         waiter.Previous = _last;
         if (_last is null)
         {
@@ -96,10 +97,30 @@ internal sealed class WaitLine
         return waiter;
     }
 
+    /// <summary>Refuses those whose client has left and those whom <paramref name="refusal"/> has an error for, given how long they have waited.</summary>
+    public void Sweep(PoolFigures figures, TimeProvider time, Func<TimeSpan, Exception?> refusal)
+    {
+        var now = time.GetTimestamp();
+        for (var waiter = First; waiter is not null;)
+        {
+            var next = waiter.Next;
+            var waited = time.GetElapsedTime(waiter.Since, now);
+            if ((waiter.Client.IsCancellationRequested ? new OperationCanceledException(waiter.Client) : refusal(waited)) is { } error)
+            {
+                Take(waiter);
+                figures.EndWait(waited);
+                waiter.Refuse(error);
+            }
+
+            waiter = next;
+        }
+    }
+
     /// <summary>A place whose wait is over; from any thread.</summary>
     public void Recycle(PoolWaiter waiter)
     {
         waiter.Client = default;
+        waiter.Own = null;
         lock (_spareLock)
         {
             waiter.Next = _spare;

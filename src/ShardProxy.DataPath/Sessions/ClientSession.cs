@@ -163,7 +163,6 @@ internal sealed class ClientSession(Session session)
                 server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
             }
 
-            session.WantsAssignment = false;
             if (server.AssignedTo is null)
             {
                 server.AssignedTo = session;

@@ -10,5 +10,23 @@ internal sealed class KillWatch(TimeProvider time)
 
     public void Note() => Volatile.Write(ref _last, Math.Max(1, time.GetTimestamp()));
 
-    public bool IsRecent => Volatile.Read(ref _last) is > 0 and var last && time.GetElapsedTime(last) < Window;
+    public bool IsRecent
+    {
+        get
+        {
+            if (Volatile.Read(ref _last) is not (> 0 and var last))
+            {
+                return false;
+            }
+
+            if (time.GetElapsedTime(last) < Window)
+            {
+                return true;
+            }
+
+            // The clock need not be read for it again.
+            Interlocked.CompareExchange(ref _last, 0, last);
+            return false;
+        }
+    }
 }

@@ -141,9 +141,6 @@ internal sealed class Session
     /// <summary>The server whose process id the client was told, so that <c>pg_backend_pid()</c> is that one whenever it can be; null when none was free.</summary>
     public ServerConnection? Assigned { get; set; }
 
-    /// <summary>The client has not been told a process id yet.</summary>
-    public bool WantsAssignment { get; set; } = true;
-
     /// <summary>First half of the cancel key the client was told.</summary>
     public int KeyProcessId { get; set; }
 

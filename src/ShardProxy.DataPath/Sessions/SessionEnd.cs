@@ -25,6 +25,24 @@ internal static class SessionEnd
         }
     }
 
+    /// <summary>
+    /// After a backend was ended: the leased server, or another one if it is that backend, which may not have noticed yet. A server that answers
+    /// was not meant, for it would have ended before it read the question.
+    /// </summary>
+    /// <exception cref="ServerUnavailableException">None could be had.</exception>
+    public static async ValueTask<ServerConnection> NoVictimAsync(Session session, ServerConnection server)
+    {
+        while (session.Services.Kills.IsRecent && !ReferenceEquals(server, session.Assigned)
+            && !await ServerCheck.IsAliveAsync(server, session.Services.Options.ServerConnectTimeout, session.Services.Time).ConfigureAwait(false))
+        {
+            var pool = server.Pool;
+            pool.Return(server);
+            server = await pool.LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.Assigned).ConfigureAwait(false);
+        }
+
+        return server;
+    }
+
     /// <summary>Ends the session if its lost server's last words are for the client.</summary>
     /// <exception cref="SessionEndedException">They are.</exception>
     public static void ThrowIfTold(Session session, ServerConnection server, bool wasPinned)

@@ -30,9 +30,9 @@ internal static class SessionServers
                 : PrepareAsync(session, held);
         }
 
-        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.NextServer ?? session.Assigned, session.WantsAssignment);
+        var lease = session.PoolOf(node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.NextServer ?? session.Assigned);
         session.NextServer = null;
-        if (lease.IsCompletedSuccessfully)
+        if (lease.IsCompletedSuccessfully && !session.Services.Kills.IsRecent)
         {
             var server = lease.Result;
             session.Hold(server);
@@ -51,7 +51,7 @@ internal static class SessionServers
             ServerConnection server;
             try
             {
-                server = await lease.ConfigureAwait(false);
+                server = await SessionEnd.NoVictimAsync(session, await lease.ConfigureAwait(false)).ConfigureAwait(false);
             }
             finally
             {
@@ -258,7 +258,7 @@ internal static class SessionServers
                 }
             }
 
-            server = await session.PoolOf(server.Node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed).ConfigureAwait(false);
+            server = await session.PoolOf(server.Node).LeaseAsync(session.HeldCount > 0, session.Connection.Closed, session.Assigned).ConfigureAwait(false);
             session.Hold(server);
         }
     }

@@ -109,6 +109,53 @@ internal sealed class BackendIdentityTests : DataPathFixture
         Assert.That(await PidAsync(killer), Is.EqualTo(killer.ProcessId));
     }
 
+    // Its server is gone for a reason of its own: what it gets instead is nobody else's, or an end meant for that client would be its end.
+    [Test]
+    public async Task NobodyIsGivenTheServerOfAnotherWhileThereIsRoom()
+    {
+        await using var proxy = await StartProxyAsync();
+        using var other = await proxy.LoginAsync();
+        using var client = await proxy.LoginAsync();
+        await DirectAsync(0, $"SELECT pg_terminate_backend({client.ProcessId})");
+        await UntilAsync($"SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {client.ProcessId})");
+        for (var round = 0; round < 3; round++)
+        {
+            Assert.That(await PidAsync(client), Is.Not.EqualTo(other.ProcessId));
+            Assert.That(await PidAsync(other), Is.EqualTo(other.ProcessId));
+        }
+    }
+
+    // The end of a backend takes effect when its process next runs. Whoever it stood for has gone meanwhile, and the server is anybody's.
+    [Test]
+    public async Task AnEndThatHasNotTakenEffectYetMeetsNobodyElse()
+    {
+        await using var proxy = await StartProxyAsync(poolSize: 2);
+        using var killer = await proxy.LoginAsync();
+        int victim;
+        using (var leaver = await proxy.LoginAsync())
+        {
+            victim = leaver.ProcessId;
+            await leaver.SendAsync(Terminate());
+            Assert.That((await leaver.ReadUntilReadyAsync()).Status, Is.Null);
+        }
+
+        await SignalAsync("STOP", victim);
+        try
+        {
+            Assert.That((await killer.QueryAsync($"SELECT pg_terminate_backend({victim})")).Rows.Single(), Is.EqualTo(new[] { "t" }));
+            var late = proxy.LoginAsync();
+            await WaitUntilAsync(() => proxy.Plane.Pools().Sum(p => p.Leased) == 1 || late.IsCompleted);
+            await SignalAsync("CONT", victim);
+            using var client = await late;
+            var reply = await client.QueryAsync("SELECT 1");
+            Assert.That((reply.SqlState, reply.Status), Is.EqualTo(((string?)null, 'I')), reply.ToString());
+        }
+        finally
+        {
+            await SignalAsync("CONT", victim);
+        }
+    }
+
     [Test]
     public async Task ACancelledClientKeepsItsTemporaryTables()
     {
@@ -177,6 +224,22 @@ internal sealed class BackendIdentityTests : DataPathFixture
 
     private static async Task<int> PidAsync(ScriptedClient client) =>
         int.Parse((await client.QueryAsync("SELECT pg_backend_pid()")).Rows[0][0]!, CultureInfo.InvariantCulture);
+
+    private static async Task WaitUntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!condition())
+        {
+            await Task.Delay(5, deadline.Token);
+        }
+    }
+
+    // The servers run as another user than the tests may.
+    private static async Task SignalAsync(string signal, int pid)
+    {
+        using var kill = System.Diagnostics.Process.Start("kill", ["-" + signal, pid.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+    }
 
     private async Task UntilAsync(string sql)
     {

@@ -28,6 +28,8 @@ internal static class CompatibilityClaims
         ["As long as no table is"] = By("UnshardedTests.TheSameMessagesComeBack", "TransparencyTests.A_session_of_psql_runs_as_on_one_server", "TransparencyTests.A_dump_is_the_same_as_a_direct_one"),
         ["A new connection is not a new server session: `pg_stat_database.sessions` grows with server connections, and a statistics view may lag by what another server has not reported yet"] =
             By("PoolTests.TheLineIsFirstComeFirstServed"),
+        ["A library that another client's function or `LOAD` brought in is loaded already: a parameter of its prefix that it does not know is refused at once, not at `LOAD`"] =
+            By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded"),
         ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with two `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
             Says(("SELECT 1 / count(*) FROM pg_namespace WHERE nspname = 'shardproxy'", Runs)),
         ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo"),
@@ -101,7 +103,7 @@ internal static class CompatibilityClaims
         ["State left by a trigger, a view's function or a column default"] = By("SessionTruthTests.StateLeftByATriggerIsNotLookedFor"),
         ["`currval` and `lastval`"] = By("SessionTruthTests.SequenceValuesAreTheSessionsOwnOrRefused"),
         ["`pg_prepared_statements`"] = By("SessionTruthTests.PreparedStatementsOfOthersAreListedUnderOurNames"),
-        ["Process ids."] = By("BackendIdentityTests.EachClientIsItsOwnBackendWhileThereIsRoom", "BackendIdentityTests.ClientsBeyondThePoolAreServedAndHaveKeysOfTheirOwn"),
+        ["Process ids."] = By("BackendIdentityTests.EachClientIsItsOwnBackendWhileThereIsRoom", "BackendIdentityTests.ClientsBeyondThePoolAreServedAndHaveKeysOfTheirOwn", "BackendIdentityTests.NobodyIsGivenTheServerOfAnotherWhileThereIsRoom"),
         ["A server that ends"] = By("SessionTruthTests.ALostServerEndsOnlySessionsWhoseStateItHeld", "BackendIdentityTests.ATimeOutOfItsOwnEndsTheClient"),
         ["System catalogs are the home node's."] = Says(("SELECT count(*) FROM pg_class WHERE relname = 'plain'", Runs)),
         ["Statements over several nodes"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),

@@ -199,6 +199,46 @@ internal sealed class SessionTruthTests : DataPathFixture
         await OkAsync(other, "SELECT 1");
     }
 
+    // The seed stays with the connection, which is therefore closed; its tables and locks must not outlive the command.
+    [Test]
+    public async Task WhatDiscardAllEndsHasEndedWhenItAnswers()
+    {
+        await using var proxy = await StartProxyAsync(poolSize: 3);
+        using var client = await proxy.LoginAsync();
+        for (var round = 0; round < 20; round++)
+        {
+            await OkAsync(client, "SELECT setseed(0.5), pg_advisory_lock(4711); CREATE TEMP TABLE discarded (a int)");
+            await OkAsync(client, "DISCARD ALL");
+            Assert.That(await OneAsync(client, "SELECT pg_try_advisory_xact_lock(4711)::int - (SELECT count(*) FROM pg_class WHERE relname = 'discarded')"), Is.EqualTo("1"), $"round {round}");
+        }
+    }
+
+    [Test]
+    public async Task ALibraryThatAnotherClientLoadedIsLoaded()
+    {
+        using (var other = await Proxy.LoginAsync())
+        {
+            await OkAsync(other, "SELECT nothing()");
+        }
+
+        using var client = await Proxy.LoginAsync();
+        Assert.That((await client.QueryAsync("SET plpgsql.no_such = 'x'")).SqlState, Is.EqualTo("42602"));
+    }
+
+    // LOAD takes away parameters of the library's name that it does not know.
+    [Test]
+    public async Task ParametersThatLoadRemovesAreGone()
+    {
+        string[] statements = ["SET plpgsql.no_such = 'x'", "SHOW plpgsql.no_such", "LOAD 'plpgsql'", "SHOW plpgsql.no_such", "SET plpgsql.no_such = 'y'", "SELECT nothing()", "SELECT 1", "DISCARD ALL", "SELECT 1"];
+        await using var proxy = await StartProxyAsync(poolSize: 2);
+        using var direct = await DirectLoginAsync(0);
+        using var client = await proxy.LoginAsync();
+        foreach (var sql in statements)
+        {
+            Assert.That((await client.QueryAsync(sql)).ToString(), Is.EqualTo((await direct.QueryAsync(sql)).ToString()), sql);
+        }
+    }
+
     [Test]
     public async Task SequenceValuesAreTheSessionsOwnOrRefused([Values(false, true)] bool isExtended)
     {
