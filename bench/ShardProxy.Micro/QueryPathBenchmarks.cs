@@ -146,6 +146,8 @@ public class QueryPathBenchmarks : IDisposable
 
         public CancellationToken Closed => CancellationToken.None;
 
+        public bool IsClosed => false;
+
         public void Abort()
         {
         }

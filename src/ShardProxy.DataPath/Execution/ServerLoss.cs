@@ -23,7 +23,7 @@ internal static class ServerLoss
 
     /// <summary>Whether a failure of reading or writing means that the server is gone, and not the client.</summary>
     public static bool IsLoss(Session session, Exception e) =>
-        e is IOException or InvalidOperationException || (e is OperationCanceledException && !session.Connection.Closed.IsCancellationRequested);
+        e is IOException or InvalidOperationException || (e is OperationCanceledException && !session.Connection.IsClosed);
 
     /// <summary>Takes a lost server out of the session without telling anyone.</summary>
     public static void Drop(Session session, ServerConnection server)

@@ -96,13 +96,14 @@ internal static class StatementDispatch
     }
 
     /// <summary>Routes, waiting as long as the options allow. Text and parameters are read again after every wait.</summary>
-    public static async ValueTask<Dispatch> DispatchAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters)
-    {
-        if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out var table))
-        {
-            return dispatch;
-        }
+    public static ValueTask<Dispatch> DispatchAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters) =>
+        TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out var table)
+            ? new ValueTask<Dispatch>(dispatch)
+            : WaitAsync(session, shape, text, literals, parameters, table);
 
+    private static async ValueTask<Dispatch> WaitAsync(
+        Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters, RoutingTable table)
+    {
         var services = session.Services;
         var started = services.Time.GetTimestamp();
         session.SetState("held");
@@ -130,7 +131,7 @@ internal static class StatementDispatch
                     throw new ClientGoneException();
                 }
 
-                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out dispatch, out table))
+                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out table))
                 {
                     return dispatch;
                 }

@@ -131,7 +131,7 @@ internal sealed class ServerConnection : IAsyncDisposable
     public bool IsClean => !WasCancelled && IsSettled;
 
     /// <summary>True when its own session may go on with it.</summary>
-    public bool IsSettled => !IsBroken && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.Closed.IsCancellationRequested;
+    public bool IsSettled => !IsBroken && Status == (byte)'I' && Owed.Count == 0 && !SkipsToSync && !HasUnsynced && !_transport.IsClosed;
 
     /// <summary>Makes it a pool's.</summary>
     public void Join(BackendPool pool, long now, long expiresAt)

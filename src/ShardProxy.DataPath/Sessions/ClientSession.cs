@@ -11,6 +11,7 @@ namespace ShardProxy.DataPath.Sessions;
 internal sealed class ClientSession(Session session)
 {
     private const int MaxAssignmentRetries = 3;
+    private const string Active = "active";
 
     private static readonly SessionSettings Unnamed = SessionSettings.Empty.With("application_name", new SettingValue("", IsConfigText: true));
 
@@ -23,6 +24,12 @@ internal sealed class ClientSession(Session session)
     /// </summary>
     public async Task RunAsync()
     {
+        if (!ExecutionContext.IsFlowSuppressed())
+        {
+            // As on the event loops: nothing ambient is carried from one message to the next.
+            ExecutionContext.SuppressFlow();
+        }
+
         try
         {
             if (!await BeginAsync().ConfigureAwait(false))
@@ -35,7 +42,14 @@ internal sealed class ClientSession(Session session)
             while (true)
             {
                 session.ThrowIfAskedToEnd();
-                if (!await _idle.ReadClientAsync().ConfigureAwait(false))
+                var read = _idle.ReadClientAsync();
+                if (!read.IsCompleted && session.State == Active)
+                {
+                    // Not between the messages of a pipeline: a look at the clock costs as much as reading one of them.
+                    session.SetState(session.Transaction.State == BlockState.Idle ? "idle" : "idle in transaction");
+                }
+
+                if (!await read.ConfigureAwait(false))
                 {
                     return;
                 }
@@ -46,7 +60,11 @@ internal sealed class ClientSession(Session session)
                     return;
                 }
 
-                session.SetState("active");
+                if (session.IsReady || session.State != Active)
+                {
+                    session.SetState(Active);
+                }
+
                 await HandleAsync(tag).ConfigureAwait(false);
                 if (session.HasBackslashEscapes && !session.IsTransparent)
                 {
@@ -64,7 +82,6 @@ internal sealed class ClientSession(Session session)
                 }
 
                 session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended.CopyServer is null;
-                session.SetState(session.Transaction.State == BlockState.Idle ? "idle" : "idle in transaction");
             }
         }
         catch (SessionEndedException e)
@@ -85,28 +102,25 @@ internal sealed class ClientSession(Session session)
         }
     }
 
-    private async ValueTask HandleAsync(byte tag)
+    // Every message passes here: no state machine of its own.
+    private ValueTask HandleAsync(byte tag)
     {
         if (_extended.CopyServer is not null)
         {
-            await _extended.CopyAsync(tag, session.Input.Payload).ConfigureAwait(false);
-            return;
+            return _extended.CopyAsync(tag, session.Input.Payload);
         }
 
         switch (tag)
         {
             case FrontendTag.Query:
-                await _simple.RunAsync(session.Input.Payload).ConfigureAwait(false);
-                break;
+                return _simple.RunAsync(session.Input.Payload);
             case FrontendTag.Parse or FrontendTag.Bind or FrontendTag.Describe or FrontendTag.Execute or FrontendTag.Close or FrontendTag.Flush or FrontendTag.Sync:
-                await _extended.HandleAsync(tag, session.Input.Payload).ConfigureAwait(false);
-                break;
+                return _extended.HandleAsync(tag, session.Input.Payload);
             case FrontendTag.FunctionCall:
-                await FunctionCallAsync().ConfigureAwait(false);
-                break;
+                return FunctionCallAsync();
             case FrontendTag.CopyData or FrontendTag.CopyDone or FrontendTag.CopyFail:
                 // After a failed COPY the client may still be sending: PostgreSQL ignores it too.
-                break;
+                return ValueTask.CompletedTask;
             default:
                 throw new ProtocolException("08P01", $"invalid frontend message type {tag}");
         }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Routing;
@@ -30,6 +31,7 @@ internal sealed class ExtendedQuery(Session session)
     private ReplyRelay Relay => session.Relay;
 
     /// <summary>Takes one message of the extended protocol.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask HandleAsync(byte tag, ReadOnlyMemory<byte> payload)
     {
         if (!_inBatch)
@@ -107,6 +109,7 @@ internal sealed class ExtendedQuery(Session session)
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ParseAsync(ReadOnlyMemory<byte> payload)
     {
         await _pipeline.SettleParseAsync().ConfigureAwait(false);
@@ -162,6 +165,7 @@ internal sealed class ExtendedQuery(Session session)
         _pipeline.PendingParse = statement;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask BindAsync(ReadOnlyMemory<byte> payload)
     {
         var (portalName, statementName) = FrontendReader.BindNames(payload.Span);
@@ -275,6 +279,7 @@ internal sealed class ExtendedQuery(Session session)
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ExecuteAsync(ReadOnlyMemory<byte> payload)
     {
         var name = FrontendReader.ExecuteName(payload.Span);
@@ -392,6 +397,7 @@ internal sealed class ExtendedQuery(Session session)
         await Relay.FlushClientAsync().ConfigureAwait(false);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SyncAsync()
     {
         if (!_pipeline.SkipToSync)

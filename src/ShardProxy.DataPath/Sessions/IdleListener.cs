@@ -15,13 +15,13 @@ internal sealed class IdleListener(Session session)
 {
     /// <summary>Reads the client's next message; false when it has left, or was told to.</summary>
     /// <exception cref="SessionEndedException">The server has ended with words of its own.</exception>
-    public async ValueTask<bool> ReadClientAsync()
-    {
-        if (session.Pinned is not { IsBroken: false } server || server.Owed.Count > 0 || session.Input.HasArrived())
-        {
-            return await session.Input.ReadAsync(CancellationToken.None).ConfigureAwait(false);
-        }
+    public ValueTask<bool> ReadClientAsync() =>
+        session.Pinned is not { IsBroken: false } server || server.Owed.Count > 0 || session.Input.HasArrived()
+            ? session.Input.ReadAsync(CancellationToken.None)
+            : ReadBesideAsync(server);
 
+    private async ValueTask<bool> ReadBesideAsync(ServerConnection server)
+    {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(session.Connection.Closed);
         var client = session.Input.ReadAsync(stop.Token).AsTask();
         while (!client.IsCompleted)

@@ -30,20 +30,40 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
 
     /// <summary>Reads the next message; false when the client closed the connection between messages.</summary>
     /// <exception cref="ProtocolException">Malformed or too large.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
+    public ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
     {
         if (_buffer.Length > KeptBytes)
         {
             _buffer = new byte[1024];
         }
 
+        var read = input.ReadAsync(cancellationToken);
+        if (!read.IsCompletedSuccessfully)
+        {
+            return GoOnAsync(read, cancellationToken);
+        }
+
+        // Messages after the first of a pipeline are there already.
+        var result = read.Result;
+        if (result.IsCanceled || !TryTake(result.Buffer, out var consumed, out _))
+        {
+            return GoOnAsync(new ValueTask<ReadResult>(result), cancellationToken);
+        }
+
+        input.AdvanceTo(consumed);
+        return new ValueTask<bool>(true);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> GoOnAsync(ValueTask<ReadResult> read, CancellationToken cancellationToken)
+    {
         while (true)
         {
-            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var result = await read.ConfigureAwait(false);
             if (result.IsCanceled && Interrupted is { } interrupted)
             {
                 EndWait(result.Buffer.Start, interrupted);
+                read = input.ReadAsync(cancellationToken);
                 continue;
             }
 
@@ -63,6 +83,8 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
             {
                 return result.Buffer.IsEmpty ? false : throw new ClientGoneException();
             }
+
+            read = input.ReadAsync(cancellationToken);
         }
     }
 

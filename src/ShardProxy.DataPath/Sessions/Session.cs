@@ -246,27 +246,20 @@ internal sealed class Session
         }
     }
 
-    public int HeldCount
-    {
-        get
-        {
-            lock (_busyLock)
-            {
-                return _held.Count;
-            }
-        }
-    }
+    /// <summary>Servers held now.</summary>
+    public int HeldCount => _held.Count;
 
+    /// <summary>One of them, by its place. For the session itself, which alone changes the list: it does so under the lock and reads without.</summary>
+    public ServerConnection Held(int index) => _held[index];
+
+    /// <summary>The one on a node, or null. For the session itself.</summary>
     public ServerConnection? FindHeld(int nodeId)
     {
-        lock (_busyLock)
+        foreach (var server in _held)
         {
-            foreach (var server in _held)
+            if (server.Node.Id == nodeId)
             {
-                if (server.Node.Id == nodeId)
-                {
-                    return server;
-                }
+                return server;
             }
         }
 

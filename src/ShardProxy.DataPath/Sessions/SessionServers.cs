@@ -180,13 +180,10 @@ internal static class SessionServers
             session.Services.Canonical.Forget();
         }
 
-        if (session.HeldCount == 0)
+        // From the end: those that are returned leave the list.
+        for (var i = session.HeldCount - 1; i >= 0; i--)
         {
-            return;
-        }
-
-        foreach (var server in session.HeldServers())
-        {
+            var server = session.Held(i);
             if ((server.IsPinned || server.Suspected != StateKinds.None) && server.IsSettled)
             {
                 continue;

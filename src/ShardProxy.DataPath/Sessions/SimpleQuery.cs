@@ -95,6 +95,7 @@ internal sealed class SimpleQuery(Session session)
     }
 
     /// <summary>Runs one statement; true when ReadyForQuery has been forwarded already.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start)
     {
         var isTransparent = session.IsTransparent;
@@ -128,7 +129,7 @@ internal sealed class SimpleQuery(Session session)
         session.Relay.ForwardsReady = !LeavesState(session, shape, text.Span);
         for (var fences = 0; ; fences++)
         {
-            var started = session.Services.Time.GetTimestamp();
+            var started = fences == 0 ? session.StateSince : session.Services.Time.GetTimestamp();
             var dispatch = await StatementDispatch.DispatchAsync(session, shape, text, session.Literals, null).ConfigureAwait(false);
             if (dispatch.Error is not null)
             {
@@ -175,6 +176,7 @@ internal sealed class SimpleQuery(Session session)
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<SingleOutcome> RunOnNodeAsync(StatementShape shape, Dispatch dispatch, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, long started)
     {
         var node = session.NodeFor(shape, dispatch.Table.Node(dispatch.NodeId));

@@ -39,6 +39,8 @@ public sealed class TlsConnection : ITransportConnection
 
     public CancellationToken Closed => _inner.Closed;
 
+    public bool IsClosed => _inner.IsClosed;
+
     /// <summary>Protocol version and cipher, for logs: <c>Tls13 TLS_AES_256_GCM_SHA384</c>.</summary>
     public string Description => $"{_tls.SslProtocol} {_tls.NegotiatedCipherSuite}";
 
@@ -97,7 +99,7 @@ public sealed class TlsConnection : ITransportConnection
 
         try
         {
-            if (!_inner.Closed.IsCancellationRequested)
+            if (!_inner.IsClosed)
             {
                 _stream.IsClosing = true;
                 await _tls.ShutdownAsync().ConfigureAwait(false);

@@ -11,7 +11,8 @@ namespace ShardProxy.Wire.Transport;
 /// <see cref="Abort"/> an <see cref="OperationCanceledException"/> that belongs to no token of the caller's. The socket is no longer
 /// read once more than the threshold lies unexamined; a reader that examines everything and consumes nothing is therefore never
 /// stuck, but has to bound its own buffer.</para>
-/// <para><b>Writing.</b> A flush waits while more than the threshold is unsent. After the stream is gone a flush does not throw: its
+/// <para><b>Writing.</b> A flush waits while the peer does not take what was written: Kestrel's until less than the threshold is unsent, that
+/// of the epoll transport until all is sent. Nothing may be written while a flush waits. After the stream is gone a flush does not throw: its
 /// result is completed, and what was written is dropped.</para>
 /// <para><b>Continuations</b> may run on the thread that polls the sockets: never block there.</para>
 /// </remarks>
@@ -31,6 +32,9 @@ public interface ITransportConnection : IAsyncDisposable
     /// more than the threshold the socket is not read, so a closing peer is noticed only after the reader has caught up.
     /// </summary>
     CancellationToken Closed { get; }
+
+    /// <summary>What <see cref="Closed"/> tells, for who only looks: no token has to be made for it.</summary>
+    bool IsClosed { get; }
 
     /// <summary>
     /// Closes the socket now: unsent bytes are lost, pending reads end. Safe from any thread, any number of times. The connection is

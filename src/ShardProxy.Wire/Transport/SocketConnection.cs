@@ -28,6 +28,8 @@ internal sealed class SocketConnection : ITransportConnection
 
     public CancellationToken Closed { get; }
 
+    public bool IsClosed => Closed.IsCancellationRequested;
+
     public void Abort()
     {
         if (Volatile.Read(ref _isDisposed) == 0)

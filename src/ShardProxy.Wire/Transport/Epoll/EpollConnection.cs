@@ -65,6 +65,8 @@ internal sealed class EpollConnection : Pollable, ITransportConnection
     /// <summary>The peer sends no more; what it has sent may still be unread.</summary>
     internal bool IsPeerClosed => _isPeerClosed;
 
+    public bool IsClosed => IsOver;
+
     private bool IsOver => _isAborted || _isPeerClosed;
 
     /// <summary>Begins to be watched: 0, or errno.</summary>

@@ -152,6 +152,8 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Run()
     {
+        // Continuations run here inline and have no use for anybody's ambient data: nothing is captured and restored for each of them.
+        ExecutionContext.SuppressFlow();
         var events = (byte*)NativeMemory.Alloc((nuint)(BatchSize * EventBytes));
         while (!_isStopped)
         {
