@@ -11,24 +11,38 @@ internal sealed class TableSizeReader : ITableSizeSource, IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
 
-    private readonly TopologyView _topology;
+    // Somebody may ask for a table for himself between the question whether he does and the lock.
+    private const string Options = "-c lock_timeout=100ms";
+
+    private readonly ITopologyView _topology;
     private readonly Dictionary<string, NpgsqlDataSource> _sources;
 
-    public TableSizeReader(TopologyView topology, IReadOnlyList<NodeOptions> nodes, string database, string proxyId)
+    public TableSizeReader(ITopologyView topology, IReadOnlyList<NodeOptions> nodes, string database, string proxyId)
     {
         _topology = topology;
         _sources = nodes.ToDictionary(
-            n => n.Name, n => NpgsqlDataSource.Create(ProxyComposition.ConnectionString(n.Address with { Database = database }, proxyId)), StringComparer.Ordinal);
+            n => n.Name,
+            n => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ProxyComposition.ConnectionString(n.Address with { Database = database }, proxyId)) { Options = Options }),
+            StringComparer.Ordinal);
     }
 
     public async ValueTask<ImmutableArray<TableSize>> ReadAsync(CancellationToken cancellationToken)
     {
         var sizes = ImmutableArray.CreateBuilder<TableSize>();
-        foreach (var node in _topology.Current.Nodes)
+        var routing = _topology.Current;
+        var tables = routing.Tables.Where(t => t.Placement == TablePlacement.Sharded).Select(t => t.Name).ToArray();
+        if (tables.Length == 0)
+        {
+            return [];
+        }
+
+        foreach (var node in routing.Nodes)
         {
             try
             {
                 await using var command = _sources[node.Name].CreateCommand(TableSizeQuery.Text);
+                command.Parameters.Add(new() { Value = tables.Select(t => t.Schema).ToArray() });
+                command.Parameters.Add(new() { Value = tables.Select(t => t.Name).ToArray() });
                 await using var reader = await command.ExecuteReaderAsync(cancellationToken);
                 while (await reader.ReadAsync(cancellationToken))
                 {
@@ -37,7 +51,7 @@ internal sealed class TableSizeReader : ITableSizeSource, IAsyncDisposable
             }
             catch (NpgsqlException)
             {
-                // A node that is away has no sizes now; its state is shown elsewhere.
+                // A node that is away, or has a table that nobody else may touch now, has no sizes now; its state is shown elsewhere.
             }
         }
 
