@@ -31,6 +31,7 @@ internal static class TransparentCommands
             if (session.Relay.Error is not null || text.IsEmpty)
             {
                 // Of a pipeline or a string with several statements, the part before the error may have been carried out.
+                session.CustomParameters.NoteName(variable.Name);
                 VariableExecutor.Suspect(session, server, StateKinds.Settings);
             }
             else if (VariableExecutor.Handles(variable))

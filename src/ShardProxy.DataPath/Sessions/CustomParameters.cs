@@ -55,6 +55,15 @@ internal sealed partial class CustomParameters
         }
     }
 
+    /// <summary>Notes a parameter that may have been set, by its name.</summary>
+    public void NoteName(string name)
+    {
+        if (name.Contains('.', StringComparison.Ordinal) && _names.Count < MaxNames)
+        {
+            _names.Add(name);
+        }
+    }
+
     /// <summary>SQL that leaves on a server the traces of the session's own ones that it lacks; null when it lacks none.</summary>
     public string? MissingOn(ServerConnection server)
     {
