@@ -139,8 +139,10 @@ internal static class VariableExecutor
             session.CustomParameters.Set(variable.Name, server);
             if (variable.Name is "datestyle")
             {
-                // What is not named keeps its value: only the server knows the whole.
-                Suspect(session, server, StateKinds.Settings);
+                // What is not named keeps its value: only the server knows the whole. It is asked after the transaction, for it would take its
+                // snapshot for the question; other nodes of the block get the statement itself.
+                server.Suspected |= StateKinds.Settings;
+                session.HasSuspicion = true;
             }
         }
     }

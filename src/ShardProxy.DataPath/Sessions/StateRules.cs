@@ -59,6 +59,9 @@ internal static class StateRules
             StatementKind.CreateTable or StatementKind.OtherDdl or StatementKind.DropTable => StateKinds.Temporary,
             StatementKind.SetVariable => shape.Variable is null ? StateKinds.Settings : StateKinds.None,
             StatementKind.Other when shape.Text.StartsWith("load", StringComparison.OrdinalIgnoreCase) => StateKinds.Lasting,
+
+            // They run no code but triggers, and a question in the block would take the snapshot that they do not (SET CONSTRAINTS, CHECKPOINT).
+            StatementKind.Other when shape.Text.StartsWith("set", StringComparison.OrdinalIgnoreCase) || shape.Text.StartsWith("checkpoint", StringComparison.OrdinalIgnoreCase) => StateKinds.None,
             StatementKind.Unparsable or StatementKind.Other => StateKinds.Anything,
             _ => StateKinds.None,
         };

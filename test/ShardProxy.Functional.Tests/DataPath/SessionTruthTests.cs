@@ -213,6 +213,26 @@ internal sealed class SessionTruthTests : DataPathFixture
         }
     }
 
+    // What a block sees is settled by its first query, and the proxy asks none of its own before.
+    [TestCase("SET datestyle = 'German'")]
+    [TestCase("SET CONSTRAINTS ALL DEFERRED")]
+    [TestCase("SET LOCAL work_mem = '5MB'")]
+    [TestCase("SHOW work_mem")]
+    [TestCase("CHECKPOINT")]
+    [TestCase("NOTIFY here")]
+    public async Task ASnapshotIsTakenByTheFirstQuery(string statement)
+    {
+        using var client = await Proxy.LoginAsync();
+        await OkAsync(client, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+        await OkAsync(client, "LOCK TABLE home_only IN ACCESS SHARE MODE");
+        await OkAsync(client, statement);
+        await DirectAsync(0, "INSERT INTO home_only VALUES (1)");
+        var seen = await OneAsync(client, "SELECT count(*) FROM home_only");
+        await DirectAsync(0, "DELETE FROM home_only");
+        Assert.That((seen, await OneAsync(client, "SELECT count(*) FROM home_only")), Is.EqualTo(("1", "1")));
+        await OkAsync(client, "ROLLBACK");
+    }
+
     [Test]
     public async Task ALibraryThatAnotherClientLoadedIsLoaded()
     {
