@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace ShardProxy.PgBench;
 
-/// <summary>The order of things: start, fill, warm up, measure in interleaved rounds, stop.</summary>
+/// <summary>The order of things: start, warm up, measure in interleaved rounds, stop.</summary>
 internal static class Bench
 {
     public static async Task<List<Measurement>> RunAsync(BenchOptions options, Action<string> output, CancellationToken cancellationToken)
@@ -12,8 +12,8 @@ internal static class Bench
             CultureInfo.InvariantCulture,
             $"{cells} cells, {options.Targets.Length} targets, {options.Rounds} rounds of {options.Seconds} s: about {(cells * options.Targets.Length * (options.Rounds * (options.Seconds + 0.3))) + 20:F0} s"));
         await using var servers = await Servers.StartAsync(options, output, cancellationToken);
-        var pgbench = new PgBenchProgram(servers.Binaries.Program("pgbench"), servers.Binaries.Program("psql"), TimeProvider.System);
-        await FillAsync(pgbench, servers, options, output, cancellationToken);
+        var pgbench = servers.PgBench;
+        await ShardAsync(servers, options, output, cancellationToken);
         foreach (var target in servers.Targets)
         {
             output($"warming up {target.Name}");
@@ -51,10 +51,8 @@ internal static class Bench
         }
     }
 
-    private static async Task FillAsync(PgBenchProgram pgbench, Servers servers, BenchOptions options, Action<string> output, CancellationToken cancellationToken)
+    private static async Task ShardAsync(Servers servers, BenchOptions options, Action<string> output, CancellationToken cancellationToken)
     {
-        output(string.Create(CultureInfo.InvariantCulture, $"filling pgbench's tables at scale {options.Scale}"));
-        await pgbench.InitializeAsync(servers.Targets.Single(t => t.Name == "direct"), options.Scale, cancellationToken);
         if (!options.IsSharded)
         {
             return;
@@ -67,7 +65,7 @@ internal static class Bench
         foreach (var statement in statements)
         {
             output(statement);
-            await pgbench.StatementAsync(servers.ConsolePort, "shardproxy", statement, cancellationToken);
+            await servers.PgBench.StatementAsync(servers.ConsolePort, "shardproxy", statement, cancellationToken);
         }
     }
 }

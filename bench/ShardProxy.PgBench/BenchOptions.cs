@@ -8,16 +8,23 @@ internal sealed record BenchOptions
 {
     public const string Help =
         """
-        usage: bench/run [options]
+        usage: bench/run [throughput|churn|idle|many] [options]
 
-        Measures pgbench -S against PostgreSQL directly, through pgbouncer and through ShardProxy, on one server that it starts. In every
-        round each target runs once, in turning order; figures are medians over the rounds of that round's ratio to direct.
+        throughput (the default): pgbench -S against PostgreSQL directly, through pgbouncer and through ShardProxy, on one server that it
+        starts. In every round each target runs once, in turning order; figures are medians over the rounds of that round's ratio.
+        churn: the same with pgbench -C, a new connection for every transaction, through pgbouncer and ShardProxy; median ratio of tps, and
+        the proxies' processor time for each connection.
+        idle: what an authenticated idle client costs in memory: resident set after a full, compacting, blocking collection with N clients,
+        each of which has run a statement, against none; for the first N clients of the process, and again after those have left.
+        many: N clients connect, stay for --seconds while each runs a statement now and then, and must all be there at the end.
 
-          --rounds N            rounds of every cell (default 3)
-          --seconds N           length of one measurement (default 3)
+          --rounds N            rounds of every cell (default 5)
+          --seconds N           length of one measurement (default 3; many: 30)
+          --auth METHOD         churn, idle, many: how clients log in, scram-sha-256 or trust (default scram-sha-256)
+          --connections N       idle, many: clients (default 1000 and 10000)
           --scale N             pgbench scale factor (default 10)
           --modes LIST          of simple,extended,prepared (default all)
-          --clients LIST        client counts (default 1,8,64)
+          --clients LIST        client counts (default 1,8,64; churn: 8)
           --targets LIST        of direct,pgbouncer,shardproxy (default all; direct is always measured)
           --sharded             shard pgbench's tables first (ShardProxy routes by key; needs shardproxy among the targets)
           --pool N              server connections of either proxy (default 20)
@@ -27,11 +34,24 @@ internal sealed record BenchOptions
 
     public static readonly ImmutableArray<string> AllTargets = ["direct", "pgbouncer", "shardproxy"];
 
+    public static readonly ImmutableArray<string> AllMethods = ["scram-sha-256", "trust"];
+
+    private static readonly Dictionary<string, BenchKind> Kinds = Enum.GetValues<BenchKind>().ToDictionary(k => k.ToString(), StringComparer.OrdinalIgnoreCase);
+
     private static readonly ImmutableArray<string> AllModes = ["simple", "extended", "prepared"];
 
-    public int Rounds { get; init; } = 3;
+    /// <summary>What is measured.</summary>
+    public BenchKind Kind { get; init; }
+
+    public int Rounds { get; init; } = 5;
 
     public int Seconds { get; init; } = 3;
+
+    /// <summary>How clients log in where that is what is measured.</summary>
+    public string Method { get; init; } = "scram-sha-256";
+
+    /// <summary>Clients of idle and many.</summary>
+    public int Connections { get; init; } = 1_000;
 
     public int Scale { get; init; } = 10;
 
@@ -54,6 +74,17 @@ internal sealed record BenchOptions
     public static BenchOptions Parse(ReadOnlySpan<string> arguments)
     {
         var options = new BenchOptions();
+        if (arguments is [var first, ..] && Kinds.TryGetValue(first, out var kind))
+        {
+            arguments = arguments[1..];
+            options = kind switch
+            {
+                BenchKind.Churn => options with { Kind = kind, Clients = [8] },
+                BenchKind.Many => options with { Kind = kind, Connections = 10_000, Seconds = 30 },
+                _ => options with { Kind = kind },
+            };
+        }
+
         for (var i = 0; i < arguments.Length; i++)
         {
             var name = arguments[i];
@@ -64,6 +95,8 @@ internal sealed record BenchOptions
                 "--rounds" => options with { Rounds = Number(Value(arguments, ref i), name) },
                 "--seconds" => options with { Seconds = Number(Value(arguments, ref i), name) },
                 "--scale" => options with { Scale = Number(Value(arguments, ref i), name) },
+                "--connections" => options with { Connections = Number(Value(arguments, ref i), name) },
+                "--auth" => options with { Method = List(Value(arguments, ref i), name, AllMethods)[0] },
                 "--pool" => options with { PoolSize = Number(Value(arguments, ref i), name) },
                 "--modes" => options with { Modes = List(Value(arguments, ref i), name, AllModes) },
                 "--targets" => options with { Targets = List("direct," + Value(arguments, ref i), name, AllTargets) },

@@ -10,11 +10,11 @@ internal sealed class ChildProcess : IAsyncDisposable
     private readonly Queue<string> _lastLines = new();
     private readonly Lock _lock = new();
 
-    private ChildProcess(Process process, Action<string>? onLine)
+    private ChildProcess(Process process, Action<string>? onLine, Action<string>? onErrorLine)
     {
         _process = process;
         process.OutputDataReceived += (_, e) => Take(e.Data, onLine);
-        process.ErrorDataReceived += (_, e) => Take(e.Data, null);
+        process.ErrorDataReceived += (_, e) => Take(e.Data, onErrorLine);
     }
 
     public int Id => _process.Id;
@@ -34,13 +34,20 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Completes when the process has ended.</summary>
     public Task Ended => _process.WaitForExitAsync();
 
-    public static ChildProcess Start(string program, IEnumerable<string> arguments, Action<string>? onLine = null)
+    /// <summary>Starts a program, with these variables beside our own.</summary>
+    public static ChildProcess Start(
+        string program, IEnumerable<string> arguments, Action<string>? onLine = null, Action<string>? onErrorLine = null, IEnumerable<(string Name, string Value)>? variables = null)
     {
         var process = new Process
         {
             StartInfo = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true },
         };
-        var child = new ChildProcess(process, onLine);
+        foreach (var (name, value) in variables ?? [])
+        {
+            process.StartInfo.Environment[name] = value;
+        }
+
+        var child = new ChildProcess(process, onLine, onErrorLine);
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -56,12 +63,25 @@ internal sealed class ChildProcess : IAsyncDisposable
         return (long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture)) / 100.0;
     }
 
+    /// <summary>Resident set, bytes (proc(5), smaps_rollup: exact, unlike status).</summary>
+    public long ResidentBytes()
+    {
+        var line = File.ReadLines($"/proc/{_process.Id}/smaps_rollup").First(l => l.StartsWith("Rss:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
+    }
+
+    /// <summary>Sends a signal by its name.</summary>
+    public async Task SignalAsync(string name)
+    {
+        using var kill = Process.Start("kill", ["-" + name, _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
         {
-            using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
-            await kill.WaitForExitAsync();
+            await SignalAsync("TERM");
             try
             {
                 await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));

@@ -15,12 +15,18 @@ internal sealed partial class PgBenchProgram(string pgbench, string psql, TimePr
     public Task StatementAsync(int port, string database, string statement, CancellationToken cancellationToken) =>
         MustRunAsync(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", .. Address(port), "-d", database, "-c", statement], cancellationToken);
 
-    public async Task<Measurement> MeasureAsync(Target target, string mode, int clients, int seconds, int round, CancellationToken cancellationToken)
+    /// <summary>Runs one statement and returns what it says.</summary>
+    public async Task<string> AskAsync(int port, string database, string statement, CancellationToken cancellationToken) =>
+        (await MustRunAsync(psql, ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", .. Address(port), "-d", database, "-c", statement], cancellationToken)).Trim();
+
+    /// <summary>Runs <c>pgbench -S</c>, with a new connection for every transaction if <paramref name="reconnects"/>.</summary>
+    public async Task<Measurement> MeasureAsync(
+        Target target, string mode, int clients, int seconds, int round, CancellationToken cancellationToken, bool reconnects = false)
     {
         string[] arguments =
         [
             "-n", "-S", "-M", mode, "-c", Text(clients), "-j", Text(Math.Min(clients, Environment.ProcessorCount)), "-T", Text(seconds),
-            .. Address(target.Port), Servers.Database,
+            .. reconnects ? ["-C"] : Array.Empty<string>(), .. Address(target.Port), Servers.Database,
         ];
         var cpuBefore = target.Process?.CpuSeconds();
         var (exitCode, output) = await RunAsync(pgbench, arguments, cancellationToken);
@@ -36,13 +42,15 @@ internal sealed partial class PgBenchProgram(string pgbench, string psql, TimePr
 
     private static IEnumerable<string> Address(int port) => ["-h", "127.0.0.1", "-p", Text(port), "-U", Servers.User];
 
-    private async Task MustRunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    private async Task<string> MustRunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
         var (exitCode, output) = await RunAsync(program, arguments, cancellationToken);
         if (exitCode != 0)
         {
             throw new InvalidOperationException($"{Path.GetFileName(program)} failed: {LastWords(output)}");
         }
+
+        return output;
     }
 
     private async Task<(int ExitCode, string Output)> RunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
@@ -84,7 +92,7 @@ internal sealed partial class PgBenchProgram(string pgbench, string psql, TimePr
     [GeneratedRegex(@"number of transactions actually processed: (\d+)")]
     private static partial Regex Processed();
 
-    [GeneratedRegex(@"tps = ([\d.]+) \(without initial connection time\)")]
+    [GeneratedRegex(@"tps = ([\d.]+) \((?:without initial connection time|including reconnection times)\)")]
     private static partial Regex Tps();
 
     [GeneratedRegex(@"latency average = ([\d.]+) ms")]

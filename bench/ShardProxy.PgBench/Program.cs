@@ -29,6 +29,17 @@ Console.CancelKeyPress += (_, e) =>
 
 try
 {
+    if (options.Kind != BenchKind.Throughput)
+    {
+        var isGood = options.Kind switch
+        {
+            BenchKind.Churn => await ChurnBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
+            BenchKind.Idle => await CrowdBench.IdleAsync(options, Console.Error.WriteLine, stop.Token),
+            _ => await CrowdBench.ManyAsync(options, Console.Error.WriteLine, stop.Token),
+        };
+        return isGood ? 0 : 1;
+    }
+
     var measurements = await Bench.RunAsync(options, line => Console.Error.WriteLine(line), stop.Token);
     var summaries = Summary.Of(options, measurements);
     if (options.JsonPath == "-")
@@ -38,7 +49,7 @@ try
     }
     else
     {
-        Report.WriteTable(Console.Out, options, summaries);
+        Report.WriteTable(Console.Out, options, summaries, measurements);
         if (options.JsonPath is { } path)
         {
             await using var file = File.Create(path);

@@ -8,7 +8,7 @@ internal static class Report
 {
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    public static void WriteTable(TextWriter writer, BenchOptions options, IReadOnlyList<Summary> summaries)
+    public static void WriteTable(TextWriter writer, BenchOptions options, IReadOnlyList<Summary> summaries, IReadOnlyList<Measurement> measurements)
     {
         writer.WriteLine();
         writer.WriteLine(string.Create(
@@ -39,7 +39,7 @@ internal static class Report
 
         foreach (var (a, b) in options.Targets.Contains("pgbouncer") && options.Targets.Contains("shardproxy") ? new[] { ("shardproxy", "pgbouncer") } : [])
         {
-            WriteComparison(writer, summaries, a, b);
+            WriteComparison(writer, options, measurements, a, b);
         }
     }
 
@@ -59,14 +59,18 @@ internal static class Report
         await JsonSerializer.SerializeAsync(stream, report, Json);
     }
 
-    private static void WriteComparison(TextWriter writer, IReadOnlyList<Summary> summaries, string a, string b)
+    private static void WriteComparison(TextWriter writer, BenchOptions options, IReadOnlyList<Measurement> measurements, string a, string b)
     {
         writer.WriteLine();
-        foreach (var cell in summaries.GroupBy(s => (s.Mode, s.Clients)))
+        writer.WriteLine($"{a} / {b}, medians of each round's ratios: tps, processor time for a transaction");
+        foreach (var mode in options.Modes)
         {
-            if (cell.Single(s => s.Target == a).Ratio is { } x && cell.Single(s => s.Target == b).Ratio is { } y)
+            foreach (var clients in options.Clients)
             {
-                writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{a} / {b}, {cell.Key.Mode}, {cell.Key.Clients} clients: {x / y:F2}"));
+                if (Summary.Compare(measurements, mode, clients, a, b) is { } ratios)
+                {
+                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{mode,-10}{clients,8}{ratios.Tps,10:F2}{ratios.Cpu,10:F2}"));
+                }
             }
         }
     }

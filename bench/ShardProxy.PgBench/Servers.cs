@@ -6,8 +6,8 @@ using ShardProxy.LocalCluster;
 namespace ShardProxy.PgBench;
 
 /// <summary>
-/// Everything the measurements need, started and ended together: one PostgreSQL server (<c>shardproxy dev</c>'s own node, so that all
-/// targets share one), pgbouncer and ShardProxy in front of it.
+/// Everything the measurements need, started and ended together: one PostgreSQL server, shared by all targets, pgbouncer and ShardProxy in
+/// front of it.
 /// </summary>
 internal sealed class Servers : IAsyncDisposable
 {
@@ -18,31 +18,46 @@ internal sealed class Servers : IAsyncDisposable
     private readonly List<IAsyncDisposable> _owned = [];
     private readonly string _directory = Directory.CreateTempSubdirectory("shardproxy-bench-").FullName;
 
-    private Servers(ServerBinaries binaries) => Binaries = binaries;
+    private ChildProcess? _proxy;
+    private int _adminPort;
+    private volatile Action<string>? _onCollected;
+
+    private Servers(ServerBinaries binaries)
+    {
+        Binaries = binaries;
+        PgBench = new PgBenchProgram(binaries.Program("pgbench"), binaries.Program("psql"), TimeProvider.System);
+    }
 
     public ServerBinaries Binaries { get; }
+
+    public PgBenchProgram PgBench { get; }
 
     public List<Target> Targets { get; } = [];
 
     /// <summary>Port of the admin console; it is the proxy's.</summary>
     public int ConsolePort { get; private set; }
 
+    /// <summary>Starts what the options name and fills pgbench's tables.</summary>
     public static async Task<Servers> StartAsync(BenchOptions options, Action<string> output, CancellationToken cancellationToken)
     {
         var binaries = await Prerequisites.EnsureAsync(options.InstallMissing, output, cancellationToken);
         var servers = new Servers(binaries);
         try
         {
-            var direct = options.Targets.Contains("shardproxy")
-                ? await servers.StartDevAsync(options, cancellationToken)
-                : await servers.StartServerAloneAsync(cancellationToken);
-            servers.Targets.Insert(0, new Target("direct", direct, null));
+            var direct = await servers.StartServerAsync(cancellationToken);
+            servers.Targets.Add(new Target("direct", direct, null));
             if (options.Targets.Contains("pgbouncer"))
             {
                 await servers.StartPgBouncerAsync(direct, options, output, cancellationToken);
             }
 
-            servers.Targets.Sort((a, b) => BenchOptions.AllTargets.IndexOf(a.Name) - BenchOptions.AllTargets.IndexOf(b.Name));
+            if (options.Targets.Contains("shardproxy"))
+            {
+                await servers.StartProxyAsync(direct, options, cancellationToken);
+            }
+
+            output(string.Create(CultureInfo.InvariantCulture, $"filling pgbench's tables at scale {options.Scale}"));
+            await servers.PgBench.InitializeAsync(servers.Targets[0], options.Scale, cancellationToken);
             return servers;
         }
         catch
@@ -50,6 +65,34 @@ internal sealed class Servers : IAsyncDisposable
             await servers.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Has the proxy collect its garbage, fully, and tells what is left.</summary>
+    public async Task<MemoryReading> CollectAsync(CancellationToken cancellationToken)
+    {
+        var done = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _onCollected = line => done.TrySetResult(line);
+        await _proxy!.SignalAsync("USR2");
+        var figures = (await done.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken)).Split(' ');
+        return new MemoryReading(_proxy.ResidentBytes(), long.Parse(figures[1], CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Returns when the proxy has no client left.</summary>
+    public async Task EmptyAsync(CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient();
+        for (var attempt = 0; attempt < 600; attempt++)
+        {
+            var text = await http.GetStringAsync(new Uri($"http://127.0.0.1:{_adminPort}/metrics"), cancellationToken);
+            if (!text.Split('\n').Any(l => l.StartsWith("shardproxy_sessions{", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal)))
+            {
+                return;
+            }
+
+            await Task.Delay(50, cancellationToken);
+        }
+
+        throw new InvalidOperationException("clients that have left are still counted");
     }
 
     public async ValueTask DisposeAsync()
@@ -62,7 +105,7 @@ internal sealed class Servers : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    private async Task<int> StartServerAloneAsync(CancellationToken cancellationToken)
+    private async Task<int> StartServerAsync(CancellationToken cancellationToken)
     {
         var cluster = await LocalServerCluster.StartAsync(
             new LocalClusterOptions { Nodes = 1, User = User, Password = Password, Databases = [Database], Binaries = Binaries }, cancellationToken);
@@ -70,39 +113,43 @@ internal sealed class Servers : IAsyncDisposable
         return cluster.Servers[0].Port;
     }
 
-    /// <summary>Starts the proxy with one node; returns the node's port.</summary>
-    private async Task<int> StartDevAsync(BenchOptions options, CancellationToken cancellationToken)
+    /// <summary>Starts <c>shardproxy serve</c> over the server, with the hook that collects on a signal.</summary>
+    private async Task StartProxyAsync(int serverPort, BenchOptions options, CancellationToken cancellationToken)
     {
-        var ports = new Dictionary<string, int>(StringComparer.Ordinal);
+        var port = FreePort();
+        _adminPort = FreePort();
+        var configuration = Path.Combine(_directory, "shardproxy.yaml");
+        await File.WriteAllTextAsync(
+            configuration,
+            $"""
+             listen: {"{"} host: 127.0.0.1, port: {port}, authentication: {options.Method} {"}"}
+             admin: {"{"} host: 127.0.0.1, port: {_adminPort} {"}"}
+             database: {Database}
+             proxy_id: bench
+             nodes: [{"{"} name: node1, uri: "postgresql://{User}:{Password}@127.0.0.1:{serverPort}/{Database}", home: true {"}"}]
+             users: [{"{"} name: {User}, password: {Password}, admin: true {"}"}]
+             pool: {"{"} size: {options.PoolSize} {"}"}
+             limits: {"{"} max_clients: {Math.Max(10_000, options.Connections + 100)} {"}"}
+             log: {"{"} level: warning {"}"}
+
+             """,
+            cancellationToken);
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        string[] arguments =
-        [
-            Path.Combine(AppContext.BaseDirectory, "shardproxy.dll"), "dev", "--nodes", "1", "--port", "0", "--admin-port", "0",
-            "--user", User, "--password", Password, "--database", Database,
-        ];
-        Environment.SetEnvironmentVariable("SHARDPROXY_POOL_SIZE", options.PoolSize.ToString(CultureInfo.InvariantCulture));
-        var dev = ChildProcess.Start("dotnet", arguments, line =>
-        {
-            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (line == "ready")
-            {
-                ready.TrySetResult();
-            }
-            else if (words.Length == 2 && Uri.TryCreate(words[1], UriKind.Absolute, out var address))
-            {
-                ports[words[0]] = address.Port;
-            }
-        });
-        _owned.Add(dev);
-        var first = await Task.WhenAny(ready.Task, dev.Ended, Task.Delay(TimeSpan.FromSeconds(120), cancellationToken));
+        _proxy = ChildProcess.Start(
+            "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "shardproxy.dll"), "serve", "--config", configuration],
+            line => (line == "ready" ? ready : null)?.TrySetResult(),
+            line => (line.StartsWith(StartupHook.Word, StringComparison.Ordinal) ? _onCollected : null)?.Invoke(line),
+            [("DOTNET_STARTUP_HOOKS", typeof(StartupHook).Assembly.Location)]);
+        _owned.Add(_proxy);
+        var first = await Task.WhenAny(ready.Task, _proxy.Ended, Task.Delay(TimeSpan.FromSeconds(60), cancellationToken));
         if (first != ready.Task)
         {
-            throw new InvalidOperationException($"shardproxy dev did not get ready:\n{dev.LastLines}");
+            throw new InvalidOperationException($"shardproxy serve did not get ready:\n{_proxy.LastLines}");
         }
 
-        ConsolePort = ports["console"];
-        Targets.Add(new Target("shardproxy", ports["proxy"], dev));
-        return ports["node1"];
+        ConsolePort = port;
+        Targets.Add(new Target("shardproxy", port, _proxy));
     }
 
     private async Task StartPgBouncerAsync(int serverPort, BenchOptions options, Action<string> output, CancellationToken cancellationToken)
@@ -114,7 +161,10 @@ internal sealed class Servers : IAsyncDisposable
 
         // pgbouncer refuses to stay root; its own setting changes the account after the start.
         var account = Environment.UserName == "root" ? "user = postgres" : "";
-        await File.WriteAllTextAsync(users, $"\"{User}\" \"{Password}\"\n", cancellationToken);
+
+        // The server's own verifier, as ShardProxy uses it: from a cleartext password pgbouncer derives one anew for every login.
+        var secret = await PgBench.AskAsync(serverPort, Database, $"SELECT rolpassword FROM pg_authid WHERE rolname = '{User}'", cancellationToken);
+        await File.WriteAllTextAsync(users, $"\"{User}\" \"{secret}\"\n", cancellationToken);
         await File.WriteAllTextAsync(
             configuration,
             $"""
@@ -124,11 +174,11 @@ internal sealed class Servers : IAsyncDisposable
              listen_addr = 127.0.0.1
              listen_port = {port}
              unix_socket_dir =
-             auth_type = scram-sha-256
+             auth_type = {options.Method}
              auth_file = {users}
              pool_mode = transaction
              default_pool_size = {options.PoolSize}
-             max_client_conn = 1000
+             max_client_conn = 12000
              log_connections = 0
              log_disconnections = 0
              {account}

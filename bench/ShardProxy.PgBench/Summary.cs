@@ -9,6 +9,18 @@ namespace ShardProxy.PgBench;
 /// <param name="CpuSecondsPer100k">Median CPU seconds of the proxy per 100,000 transactions.</param>
 internal sealed record Summary(string Mode, int Clients, string Target, double? Tps, double? Ratio, double? CpuSecondsPer100k)
 {
+    /// <summary>Medians of each round's ratio of one target to another in one cell: tps, and processor time for a transaction. Null where one of them failed.</summary>
+    public static (double Tps, double Cpu)? Compare(IReadOnlyList<Measurement> measurements, string mode, int clients, string target, string other)
+    {
+        var cell = measurements.Where(m => m.Mode == mode && m.Clients == clients).ToList();
+        var pairs = cell.Where(m => m.Target == target)
+            .Select(m => (One: m, Two: cell.Single(o => o.Target == other && o.Round == m.Round)))
+            .ToList();
+        return pairs.Count == 0 || pairs.Exists(p => p.One.Tps is null || p.Two.Tps is null)
+            ? null
+            : (Median(pairs.Select(p => p.One.Tps!.Value / p.Two.Tps!.Value)), Median(pairs.Select(p => p.One.CpuSecondsPer100k!.Value / p.Two.CpuSecondsPer100k!.Value)));
+    }
+
     public static List<Summary> Of(BenchOptions options, IReadOnlyList<Measurement> measurements)
     {
         var summaries = new List<Summary>();
@@ -36,7 +48,7 @@ internal sealed record Summary(string Mode, int Clients, string Target, double? 
         return summaries;
     }
 
-    private static double Median(IEnumerable<double> values)
+    public static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
         var middle = sorted.Length / 2;

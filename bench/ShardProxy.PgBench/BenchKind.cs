@@ -1,0 +1,17 @@
+namespace ShardProxy.PgBench;
+
+/// <summary>What a run of the bench measures.</summary>
+internal enum BenchKind
+{
+    /// <summary>Statements on connections that stay.</summary>
+    Throughput,
+
+    /// <summary>A connection for every statement.</summary>
+    Churn,
+
+    /// <summary>Memory of clients that do nothing.</summary>
+    Idle,
+
+    /// <summary>Many clients that stay and speak seldom.</summary>
+    Many,
+}
