@@ -162,8 +162,9 @@ internal sealed class Servers : IAsyncDisposable
         // pgbouncer refuses to stay root; its own setting changes the account after the start.
         var account = Environment.UserName == "root" ? "user = postgres" : "";
 
-        // The server's own verifier, as ShardProxy uses it: from a cleartext password pgbouncer derives one anew for every login.
-        var secret = await PgBench.AskAsync(serverPort, Database, $"SELECT rolpassword FROM pg_authid WHERE rolname = '{User}'", cancellationToken);
+        // The server's own verifier, as ShardProxy uses it: from a cleartext password pgbouncer derives one anew for every login. Where clients
+        // show nothing, the password is what it logs in to the server with.
+        var secret = options.Method == "trust" ? Password : await PgBench.AskAsync(serverPort, Database, $"SELECT rolpassword FROM pg_authid WHERE rolname = '{User}'", cancellationToken);
         await File.WriteAllTextAsync(users, $"\"{User}\" \"{secret}\"\n", cancellationToken);
         await File.WriteAllTextAsync(
             configuration,

@@ -9,9 +9,12 @@ public sealed class LiteralList
     /// <summary>The most literals one statement may have.</summary>
     public const int MaxCount = 100_000;
 
+    // Most statements have a few; every session has a list.
+    private const int FirstCount = 4;
+
     private const int RetainedCount = 1_024;
 
-    private Literal[] _items = new Literal[16];
+    private Literal[] _items = [];
 
     /// <summary>Number of literals.</summary>
     public int Count { get; private set; }
@@ -25,7 +28,7 @@ public sealed class LiteralList
         Count = 0;
         if (_items.Length > RetainedCount)
         {
-            _items = new Literal[16];
+            _items = [];
         }
     }
 
@@ -39,7 +42,7 @@ public sealed class LiteralList
                 return false;
             }
 
-            Array.Resize(ref _items, Math.Min(MaxCount, Count * 2));
+            Array.Resize(ref _items, Math.Min(MaxCount, Math.Max(FirstCount, Count * 2)));
         }
 
         _items[Count++] = literal;

@@ -6,7 +6,9 @@ namespace ShardProxy.DataPath.Routing;
 /// </summary>
 public sealed class TouchSet
 {
-    private int[] _entries = new int[8];
+    private const int FirstCount = 8;
+
+    private int[] _entries = [];
     private int _count;
 
     /// <summary>Number of entries.</summary>
@@ -58,7 +60,7 @@ public sealed class TouchSet
 
         if (_count == _entries.Length)
         {
-            Array.Resize(ref _entries, _count * 2);
+            Array.Resize(ref _entries, Math.Max(FirstCount, _count * 2));
         }
 
         _entries[_count++] = entry;

@@ -32,8 +32,9 @@ internal sealed partial class ClientListener(
         {
             services.Counters.AddConnection();
 
-            // Off the accepting thread: a login must not hold up the next client.
-            _ = Task.Run(() => ServeAsync(connection));
+            // On this thread until the client has to be waited for, which is at once. What takes long in a login (keys from a password,
+            // questions to the home node) leaves the thread by itself. A pool thread for each login cost more than the login.
+            _ = ServeAsync(connection);
         }
     }
 

@@ -16,7 +16,7 @@ internal sealed class ClientSession(Session session)
     private static readonly SessionSettings Unnamed = SessionSettings.Empty.With("application_name", new SettingValue("", IsConfigText: true));
 
     private readonly SimpleQuery _simple = new(session);
-    private readonly ExtendedQuery _extended = new(session);
+    private ExtendedQuery? _extended;
     private readonly IdleListener _idle = new(session);
 
     /// <summary>
@@ -81,7 +81,7 @@ internal sealed class ClientSession(Session session)
                     return;
                 }
 
-                session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended.CopyServer is null;
+                session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended?.CopyServer is null;
             }
         }
         catch (SessionEndedException e)
@@ -105,7 +105,7 @@ internal sealed class ClientSession(Session session)
     // Every message passes here: no state machine of its own.
     private ValueTask HandleAsync(byte tag)
     {
-        if (_extended.CopyServer is not null)
+        if (_extended is { CopyServer: not null })
         {
             return _extended.CopyAsync(tag, session.Input.Payload);
         }
@@ -115,7 +115,7 @@ internal sealed class ClientSession(Session session)
             case FrontendTag.Query:
                 return _simple.RunAsync(session.Input.Payload);
             case FrontendTag.Parse or FrontendTag.Bind or FrontendTag.Describe or FrontendTag.Execute or FrontendTag.Close or FrontendTag.Flush or FrontendTag.Sync:
-                return _extended.HandleAsync(tag, session.Input.Payload);
+                return (_extended ??= new ExtendedQuery(session)).HandleAsync(tag, session.Input.Payload);
             case FrontendTag.FunctionCall:
                 return FunctionCallAsync();
             case FrontendTag.CopyData or FrontendTag.CopyDone or FrontendTag.CopyFail:
@@ -175,6 +175,12 @@ internal sealed class ClientSession(Session session)
                 // Another client's came back while one of its own was being opened: that one is there soon.
                 SessionServers.Release(session);
                 server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            }
+
+            if (session.Settings.SameAs(server.Settings))
+            {
+                // One map for all clients that log in alike, and compared by reference from here on.
+                session.Settings = session.StartupSettings = server.Settings;
             }
 
             if (server.AssignedTo is null)

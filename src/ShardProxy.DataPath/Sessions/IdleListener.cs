@@ -17,13 +17,13 @@ internal sealed class IdleListener(Session session)
     /// <exception cref="SessionEndedException">The server has ended with words of its own.</exception>
     public ValueTask<bool> ReadClientAsync() =>
         session.Pinned is not { IsBroken: false } server || server.Owed.Count > 0 || session.Input.HasArrived()
-            ? session.Input.ReadAsync(CancellationToken.None)
+            ? session.Input.ReadAsync(CancellationToken.None, isRequest: true)
             : ReadBesideAsync(server);
 
     private async ValueTask<bool> ReadBesideAsync(ServerConnection server)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(session.Connection.Closed);
-        var client = session.Input.ReadAsync(stop.Token).AsTask();
+        var client = session.Input.ReadAsync(stop.Token, isRequest: true).AsTask();
         while (!client.IsCompleted)
         {
             var spoken = server.Input.ReadAsync(CancellationToken.None).AsTask();

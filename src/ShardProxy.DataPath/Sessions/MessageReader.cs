@@ -6,14 +6,17 @@ using ShardProxy.Wire.Framing;
 namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
-/// Reads a client's messages one by one into a buffer of its own, which is valid until the next read. The buffer grows with the
-/// largest message and is given back when that was an exception.
+/// Reads a client's messages one by one into a buffer, which is valid until the next read. The buffer grows with the largest message; while
+/// the client is idle it has none.
 /// </summary>
 internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
 {
-    private const int KeptBytes = 64 * 1024;
+    private const int SmallestBytes = 1024;
 
-    private byte[] _buffer = new byte[1024];
+    // Up to that it is the shared pool's; above, its own, and kept only until the next message.
+    private const int PooledBytes = 64 * 1024;
+
+    private byte[] _buffer = [];
     private int _length;
 
     /// <summary>Called when <see cref="Interrupt"/> has ended a wait for the client, or is about to; may throw to end the reading.</summary>
@@ -29,17 +32,24 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
     public ReadOnlyMemory<byte> Payload => _buffer.AsMemory(0, _length);
 
     /// <summary>Reads the next message; false when the client closed the connection between messages.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="isRequest">All that came before is done with: should there be a wait, it goes without a buffer.</param>
     /// <exception cref="ProtocolException">Malformed or too large.</exception>
-    public ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
+    public ValueTask<bool> ReadAsync(CancellationToken cancellationToken, bool isRequest = false)
     {
-        if (_buffer.Length > KeptBytes)
+        if (_buffer.Length > PooledBytes)
         {
-            _buffer = new byte[1024];
+            LetGo();
         }
 
         var read = input.ReadAsync(cancellationToken);
         if (!read.IsCompletedSuccessfully)
         {
+            if (isRequest)
+            {
+                LetGo();
+            }
+
             return GoOnAsync(read, cancellationToken);
         }
 
@@ -173,8 +183,24 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
             return;
         }
 
-        var larger = new byte[Math.Max(bytes, _buffer.Length * 2L > int.MaxValue ? bytes : _buffer.Length * 2)];
-        _buffer.AsSpan(0, Math.Min(_length, _buffer.Length)).CopyTo(larger);
+        var larger = bytes <= PooledBytes
+            ? ArrayPool<byte>.Shared.Rent(Math.Max(bytes, SmallestBytes))
+            : new byte[Math.Max(bytes, _buffer.Length * 2L > int.MaxValue ? bytes : _buffer.Length * 2)];
+        var kept = _length;
+        _buffer.AsSpan(0, Math.Min(kept, _buffer.Length)).CopyTo(larger);
+        LetGo();
         _buffer = larger;
+        _length = kept;
+    }
+
+    private void LetGo()
+    {
+        if (_buffer.Length is > 0 and <= PooledBytes)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
+
+        _buffer = [];
+        _length = 0;
     }
 }

@@ -47,8 +47,14 @@ internal sealed class SessionRegistry
         return null;
     }
 
-    /// <summary>Every session now.</summary>
-    public ICollection<Session> All() => _sessions.Values;
+    /// <summary>Every session now. Not a copy: one that comes or goes meanwhile may be among them or not.</summary>
+    public IEnumerable<Session> All()
+    {
+        foreach (var (_, session) in _sessions)
+        {
+            yield return session;
+        }
+    }
 
     public ImmutableArray<SessionSnapshot> Snapshots() => [.. _sessions.Values.OrderBy(s => s.ProcessId).Select(Snapshot)];
 

@@ -29,7 +29,8 @@ public interface ITransportConnection : IAsyncDisposable
 
     /// <summary>
     /// Cancelled, on a pool thread, when the peer has closed its side, the stream broke or was aborted. While the reader is behind by
-    /// more than the threshold the socket is not read, so a closing peer is noticed only after the reader has caught up.
+    /// more than the threshold the socket is not read, so a closing peer is noticed only after the reader has caught up. Disposal by the
+    /// owner does not cancel it.
     /// </summary>
     CancellationToken Closed { get; }
 

@@ -139,7 +139,6 @@ internal sealed class EpollConnection : Pollable, ITransportConnection
         if ((events & over) != 0)
         {
             _isPeerClosed = true;
-            FireClosed();
         }
 
         if ((events & (SocketEvents.Writable | SocketEvents.HangUp | SocketEvents.Error)) != 0)
@@ -150,6 +149,12 @@ internal sealed class EpollConnection : Pollable, ITransportConnection
         if ((events & (SocketEvents.Readable | over)) != 0)
         {
             _reader.OnReadable();
+        }
+
+        // Last: an owner that reads the end and closes needs nobody to tell it on a thread of the pool.
+        if ((events & over) != 0)
+        {
+            FireClosed();
         }
     }
 
@@ -190,7 +195,6 @@ internal sealed class EpollConnection : Pollable, ITransportConnection
         }
 
         _isAborted = true;
-        FireClosed();
         if (_reader.IsWaiting || _writer.IsWaiting)
         {
             _loop.Post(this);
@@ -204,7 +208,7 @@ internal sealed class EpollConnection : Pollable, ITransportConnection
     {
         // The mark that makes IsOver true was set before: either this sees the source, or its maker sees the mark.
         Interlocked.MemoryBarrier();
-        if (_closed is { IsCancellationRequested: false } closed)
+        if (_isDisposed == 0 && _closed is { IsCancellationRequested: false } closed)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static c => c.Cancel(), closed, preferLocal: false);
         }
