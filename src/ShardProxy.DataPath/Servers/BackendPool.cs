@@ -76,7 +76,7 @@ internal sealed class BackendPool
         lock (_lock)
         {
             _lastLease = _context.Clock.Now;
-            if (_line.Count == 0 && (joins || !_isPaused) && TakeIdle(own, ref openings) is { } server)
+            if ((joins || !_isPaused) && (_line.Count == 0 ? TakeIdle(own, ref openings) : _idle.TakeOwn(own)) is { } server)
             {
                 if (Options.PoolCheckAfterIdle is not { Ticks: > 0 } limit || _lastLease - server.IdleSince <= _context.Clock.Ticks(limit))
                 {

@@ -35,6 +35,25 @@ internal sealed class IdleServers(Action<ServerConnection> forget)
         return null;
     }
 
+    /// <summary>The given one, if it is idle and lives: whoever waits in line waits for another.</summary>
+    public ServerConnection? TakeOwn(ServerConnection? own)
+    {
+        var index = own is null ? -1 : _servers.IndexOf(own);
+        if (index < 0)
+        {
+            return null;
+        }
+
+        _servers.RemoveAt(index);
+        if (own!.IsClean && !own.HasSpoken())
+        {
+            return own;
+        }
+
+        forget(own);
+        return null;
+    }
+
     // Of those that stand for others, the one idle longest: its client may be away.
     private int Choose(ServerConnection? own, bool unassignedOnly)
     {

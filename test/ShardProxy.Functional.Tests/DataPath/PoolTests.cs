@@ -40,6 +40,24 @@ internal sealed class PoolTests
         Assert.That(home.Logins, Is.EqualTo(1), "the pool was exceeded");
     }
 
+    // Otherwise it is served by another server than the one its process id stands for, whenever somebody logs in at the same time.
+    [Test]
+    public async Task WhoHasAServerOfItsOwnDoesNotWaitForThoseWhoseServersAreBeingOpened()
+    {
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var home = FakeBackend.Start(new FakeBackendOptions { LoginGate = gate.Task, LoginGateFrom = 2 });
+        await using var proxy = await StartAsync(home, o => o with { PoolSize = 3 });
+        using var client = await proxy.LoginAsync();
+        var late = proxy.LoginAsync();
+        await UntilAsync(() => Pool(proxy).Waiting == 1);
+        var answer = client.QueryAsync("SELECT 1");
+        await UntilAsync(() => answer.IsCompleted || Pool(proxy).Waiting == 2);
+        Assert.That(Pool(proxy).Waiting, Is.EqualTo(1), "the client waits behind another");
+        Assert.That((await answer).SqlState, Is.Null);
+        gate.SetResult();
+        (await late).Dispose();
+    }
+
     [Test]
     public async Task WhoWaitsTooLongOrInTooLongALineIsToldTheFigures()
     {

@@ -117,7 +117,7 @@ internal sealed class FakeBackendConnection : IDisposable
     {
         var processId = _backend.NextProcessId();
         var options = _backend.Options;
-        if (options.LoginGate is { } gate)
+        if (options.LoginGate is { } gate && processId >= options.LoginGateFrom)
         {
             await gate.WaitAsync(cancellationToken);
         }

@@ -12,6 +12,9 @@ public sealed record FakeBackendOptions
     /// <summary>Set: nothing is answered to a start-up message until the gate opens.</summary>
     public Task? LoginGate { get; init; }
 
+    /// <summary>The first login that waits for the gate, counted from 1.</summary>
+    public int LoginGateFrom { get; init; } = 1;
+
     /// <summary>ParameterStatus values after the login.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Parameters { get; init; } =
     [
