@@ -140,7 +140,7 @@ public sealed record DataPathOptions
     public TimeSpan ClientIdleTimeout { get; init; }
 
     /// <summary>Clients at once.</summary>
-    public int MaxClients { get; init; } = 10_000;
+    public int MaxClients { get; init; } = 15_000;
 
     /// <summary>Largest message a client may send that the proxy has to see whole.</summary>
     public int MaxMessageBytes { get; init; } = 256 * 1024 * 1024;

@@ -55,7 +55,7 @@ internal sealed record DevOptions
             Users = [new UserOptions(User, Password, IsAdmin: true)],
             Pool = defaults,
             Limits = new LimitOptions(
-                MaxClients: 10_000,
+                MaxClients: 15_000,
                 LoginTimeout: TimeSpan.FromSeconds(20),
                 HoldTimeout: TimeSpan.FromSeconds(60),
                 MaxMessageBytes: 256 * 1024 * 1024,

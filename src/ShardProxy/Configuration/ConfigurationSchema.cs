@@ -71,7 +71,7 @@ internal static class ConfigurationSchema
         Integer("pool.node_down_wait_ms", 5_000, 0, 3_600_000, "how long statements wait for a node that cannot be reached"),
         Integer("pool.max_wait_ms", 30_000, 1, 3_600_000, "how long a statement waits for a server connection"),
         Integer("pool.connect_timeout_ms", 10_000, 1, 600_000, "how long opening a server connection may take"),
-        Integer("limits.max_clients", 10_000, 1, 1_000_000, "clients at once"),
+        Integer("limits.max_clients", 15_000, 1, 1_000_000, "clients at once"),
         Integer("limits.max_unauthenticated", 5_000, 1, 1_000_000, "clients at once that have not logged in yet"),
         Integer("limits.login_timeout_ms", 20_000, 1, 600_000, "how long a client may take to log in"),
         Integer("limits.statement_timeout_ms", 0, 0, 86_400_000, "how long a statement may work before it is cancelled; 0 for ever"),
