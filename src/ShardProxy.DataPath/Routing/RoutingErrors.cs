@@ -86,6 +86,10 @@ internal static class RoutingErrors
         NotSupported, "SHP-223", "a shard key's columns must keep their names, their types and NOT NULL",
         "Make a new table with another key and copy the rows.");
 
+    public static readonly ShardProxyError QueryWithoutSync = new(
+        NotSupported, "SHP-224", "a simple query or function call follows statements of the extended protocol without a Sync between them",
+        "Send Sync before it, or use BEGIN.");
+
     public static readonly ShardProxyError CopyFormat = new(
         NotSupported, "SHP-222", "COPY with these options cannot be split by key", "Use COPY … FROM STDIN in text, csv or binary format with a single-byte delimiter, line feeds as line ends, and the key columns named.");
 }

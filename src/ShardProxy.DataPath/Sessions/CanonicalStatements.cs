@@ -6,7 +6,7 @@ using ShardProxy.Wire.Messages;
 namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
-/// Gives every (text, parameter types, search path) one id for the whole proxy, so that clients that prepare the same statement share it on
+/// Gives every (text, parameter types, settings that decide what it means) one id for the whole proxy, so that clients that prepare the same statement share it on
 /// a server connection. What a text means changes with the schema: after DDL the same text gets another id, so that a client that prepares
 /// it then is not answered by a statement prepared before. Bounded: past the bound new keys get ids that nobody shares.
 /// </summary>
@@ -18,13 +18,14 @@ internal sealed class CanonicalStatements
     private long _last;
 
     /// <summary>The id of a statement.</summary>
-    /// <param name="searchPath">As the client has set it, or null: it decides which tables and types the text names.</param>
-    public long IdOf(ReadOnlySpan<byte> sql, ReadOnlySpan<byte> encodedTypes, string? searchPath)
+    /// <param name="meaning">Of the client's settings: <see cref="SessionSettings.Meaning"/>.</param>
+    public long IdOf(ReadOnlySpan<byte> sql, ReadOnlySpan<byte> encodedTypes, string meaning)
     {
-        // One string as the key: types as hexadecimal, the path with its length, then the text: none can be taken for a part of the next.
-        var key = searchPath is null
-            ? string.Concat(Convert.ToHexString(encodedTypes), "|", Encoding.UTF8.GetString(sql))
-            : $"{Convert.ToHexString(encodedTypes)}:{searchPath.Length}:{searchPath}|{Encoding.UTF8.GetString(sql)}";
+        // One string as the key: types as hexadecimal, the settings with their length, then the text: none can be taken for a part of the next.
+        // A character a byte, for the text may be in any encoding.
+        var key = meaning.Length == 0
+            ? string.Concat(Convert.ToHexString(encodedTypes), "|", Encoding.Latin1.GetString(sql))
+            : $"{Convert.ToHexString(encodedTypes)}:{meaning.Length}:{meaning}|{Encoding.Latin1.GetString(sql)}";
         var ids = Volatile.Read(ref _ids);
         if (ids.TryGetValue(key, out var id))
         {

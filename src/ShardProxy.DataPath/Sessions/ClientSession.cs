@@ -81,7 +81,7 @@ internal sealed class ClientSession(Session session)
                     return;
                 }
 
-                session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended?.CopyServer is null;
+                session.IsReady = tag is FrontendTag.Query or FrontendTag.Sync or FrontendTag.FunctionCall && _extended is null or { CopyServer: null, IsInBatch: false };
             }
         }
         catch (SessionEndedException e)
@@ -112,6 +112,8 @@ internal sealed class ClientSession(Session session)
 
         switch (tag)
         {
+            case FrontendTag.Query or FrontendTag.FunctionCall when _extended is { IsInBatch: true } extended:
+                return WithoutSyncAsync(extended, tag);
             case FrontendTag.Query:
                 return _simple.RunAsync(session.Input.Payload);
             case FrontendTag.Parse or FrontendTag.Bind or FrontendTag.Describe or FrontendTag.Execute or FrontendTag.Close or FrontendTag.Flush or FrontendTag.Sync:
@@ -123,6 +125,15 @@ internal sealed class ClientSession(Session session)
                 return ValueTask.CompletedTask;
             default:
                 throw new ProtocolException("08P01", $"invalid frontend message type {tag}");
+        }
+    }
+
+    private async ValueTask WithoutSyncAsync(ExtendedQuery extended, byte tag)
+    {
+        await extended.HandleAsync(tag, session.Input.Payload).ConfigureAwait(false);
+        if (!extended.IsInBatch)
+        {
+            await HandleAsync(tag).ConfigureAwait(false);
         }
     }
 

@@ -28,9 +28,15 @@ internal sealed class ExtendedQuery(Session session)
     /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
     public ServerConnection? CopyServer => _pipeline.CopyServer;
 
+    /// <summary>Messages have come for which there was no Sync yet.</summary>
+    public bool IsInBatch => _inBatch;
+
     private ReplyRelay Relay => session.Relay;
 
-    /// <summary>Takes one message of the extended protocol.</summary>
+    /// <summary>
+    /// Takes one message of the extended protocol; or announces a simple query or function call that comes without a Sync before it. That one may
+    /// be run if <see cref="IsInBatch"/> is false afterwards; else it is done with: skipped behind an error as PostgreSQL does, or refused.
+    /// </summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask HandleAsync(byte tag, ReadOnlyMemory<byte> payload)
     {
@@ -68,6 +74,9 @@ internal sealed class ExtendedQuery(Session session)
                 case FrontendTag.Flush:
                     await FlushAsync().ConfigureAwait(false);
                     break;
+                case FrontendTag.Query or FrontendTag.FunctionCall:
+                    await EndBatchAsync().ConfigureAwait(false);
+                    return;
                 default:
                     await SyncAsync().ConfigureAwait(false);
                     break;
@@ -159,7 +168,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings["search_path"]?.Text);
+        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings.Meaning);
         var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id);
         _names.Add(statement);
         _pipeline.PendingParse = statement;
@@ -194,6 +203,7 @@ internal sealed class ExtendedQuery(Session session)
         portal.Parameters.Read(payload.Span, statement.TypeOids);
         portal.Server = null;
         portal.Dispatch = default;
+        portal.HasRun = false;
         portal.Started = session.Services.Time.GetTimestamp();
         if (statement.IsLocalIn(session))
         {
@@ -332,8 +342,17 @@ internal sealed class ExtendedQuery(Session session)
             // What was executed before is an implicit transaction with it, on one node.
             await _pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
+        else if (portal.HasRun && portal.Dispatch.Plan.Kind == RouteKind.Aggregate)
+        {
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, "SELECT 0");
+        }
+        else if (portal.HasRun)
+        {
+            session.Fail("55000", $"portal \"{name}\" cannot be run");
+        }
         else
         {
+            portal.HasRun = true;
             await ExecuteSeveralAsync(portal).ConfigureAwait(false);
         }
 
@@ -395,6 +414,32 @@ internal sealed class ExtendedQuery(Session session)
         await _pipeline.SettleParseAsync().ConfigureAwait(false);
         await _pipeline.DrainAsync().ConfigureAwait(false);
         await Relay.FlushClientAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask EndBatchAsync()
+    {
+        await FlushAsync().ConfigureAwait(false);
+        if (CopyServer is not null)
+        {
+            throw new ProtocolException("08P01", "unexpected simple query or function call during COPY from stdin");
+        }
+
+        if (_pipeline.SkipToSync || _pipeline.SkipsToSync)
+        {
+            return;
+        }
+
+        if (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted)
+        {
+            // It would be part of the implicit transaction of what was executed, whichever node it is for.
+            await _pipeline.FailAsync(() => session.Fail(RoutingErrors.QueryWithoutSync)).ConfigureAwait(false);
+            return;
+        }
+
+        await _pipeline.SyncServerAsync().ConfigureAwait(false);
+        _pipeline.Server = null;
+        _pipeline.HasExecuted = false;
+        _inBatch = false;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

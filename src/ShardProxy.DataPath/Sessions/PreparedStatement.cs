@@ -65,4 +65,7 @@ internal sealed class Portal
     public Execution.Dispatch Dispatch { get; set; }
 
     public long Started { get; set; }
+
+    /// <summary>The proxy has carried it out: it is at its end.</summary>
+    public bool HasRun { get; set; }
 }

@@ -41,6 +41,9 @@ internal sealed class ReplyRelay(PipeWriter client)
     private int _restBytes;
     private bool _restIsVisible;
 
+    // The server waits for COPY data, and the one who passes it on has not been told yet: the answer was read while something else was under way.
+    private bool _isCopyIn;
+
     /// <summary>Rows of the current statement: the numbers in its command tags, or the DataRows.</summary>
     public long Rows { get; private set; }
 
@@ -105,6 +108,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         HasForwarded = false;
         GateErrorHeld = false;
         CancelReason = null;
+        _isCopyIn = false;
     }
 
     /// <summary>The server being relayed is lost. What it had begun to say cannot be ended.</summary>
@@ -113,6 +117,7 @@ internal sealed class ReplyRelay(PipeWriter client)
     {
         var isCut = _restBytes > 0 && _restIsVisible;
         _restBytes = 0;
+        _isCopyIn = false;
         if (isCut)
         {
             throw new ClientGoneException();
@@ -159,6 +164,12 @@ internal sealed class ReplyRelay(PipeWriter client)
     {
         while (server.Owed.Count > 0 || _restBytes > 0)
         {
+            if (_isCopyIn)
+            {
+                _isCopyIn = false;
+                return RelayStop.CopyIn;
+            }
+
             var result = await server.Input.ReadAsync().ConfigureAwait(false);
             var stop = Take(server, result);
             if (HasForwarded && (stop != RelayStop.Done || server.Owed.Count > 0 || _restBytes > 0))
@@ -166,7 +177,7 @@ internal sealed class ReplyRelay(PipeWriter client)
                 await FlushClientAsync().ConfigureAwait(false);
             }
 
-            if (stop is RelayStop.CopyIn or RelayStop.ServerLost)
+            if (stop == RelayStop.ServerLost)
             {
                 return stop;
             }
@@ -319,6 +330,7 @@ internal sealed class ReplyRelay(PipeWriter client)
                 return !hidden;
             case BackendTag.CopyInResponse:
                 stop = RelayStop.CopyIn;
+                _isCopyIn = true;
                 return !hidden;
             case BackendTag.RowDescription:
                 if (Owes(owed, ReplyKind.Query))

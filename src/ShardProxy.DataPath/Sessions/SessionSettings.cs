@@ -28,15 +28,28 @@ internal sealed class SessionSettings
     {
         _values = values;
         var key = new StringBuilder();
+        var meaning = new StringBuilder();
         foreach (var (name, value) in values)
         {
+            var start = key.Length;
             key.Append(name).Append('\0').Append(value.IsConfigText ? 'c' : 's').Append(value.Text).Append('\0');
+            if (DecidesMeaning(name))
+            {
+                meaning.Append(key, start, key.Length - start);
+            }
         }
 
         _key = key.ToString();
+        Meaning = meaning.ToString();
     }
 
     public bool IsEmpty => _values.IsEmpty;
+
+    /// <summary>
+    /// Those that decide what a text means when it is parsed, as one string: which tables it names, and what its literals say, which become values
+    /// then. Empty when none is set. The same text under another meaning is another statement.
+    /// </summary>
+    public string Meaning { get; }
 
     /// <summary>Names of the parameters, in order.</summary>
     public IEnumerable<string> Names => _values.Keys;
@@ -118,6 +131,9 @@ internal sealed class SessionSettings
     public static string SetSql(string name, SettingValue value, bool isLocal = false) => value.IsConfigText
         ? $"SELECT pg_catalog.set_config({SqlIdentifier.Literal(name)}, {SqlIdentifier.Literal(value.Text)}, {(isLocal ? "true" : "false")})"
         : $"SET {(isLocal ? "LOCAL " : "")}{Target(name)} TO {value.Text}";
+
+    private static bool DecidesMeaning(string name) => name is "search_path" or "client_encoding" or "timezone" or "timezone_abbreviations" or "datestyle" or "intervalstyle"
+        or "lc_monetary" or "xmloption" or "array_nulls" or "transform_null_equals" or "standard_conforming_strings" or "backslash_quote";
 
     private static bool IsUser(string name) => name is Role or SessionAuthorization;
 

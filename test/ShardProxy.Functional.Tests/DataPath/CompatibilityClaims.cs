@@ -13,6 +13,8 @@ internal static class CompatibilityClaims
         ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers"),
         ["A pipeline outside a transaction block that touches several nodes"] = By("ShardedTests.APipelineOutsideABlockStaysOnOneNode"),
+        ["A simple query or function call behind executed statements, without a Sync between"] =
+            By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Several statements in one query string"] = Says(
             ("SELECT * FROM plain; SELECT 2", Runs),
             ("SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4; SELECT * FROM a WHERE id = 5", "SHP-213")),

@@ -107,6 +107,10 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
         yield return ("extended copy in, sync ahead", [[Parse("COPY s.empty FROM STDIN"), Bind(), Execute(), Sync(), CopyData("1\ta\n"), CopyDone(), Sync()], [Query("SELECT * FROM s.empty")]]);
         yield return ("extended copy in fails", [[Parse("COPY s.empty FROM STDIN"), Bind(), Execute(), CopyData("1\ta\n"), CopyFail("stop"), Sync()], [Query("SELECT count(*) FROM s.empty")]]);
         yield return ("function call", [[Raw('F', [0, 0, 0x03, 0x79, 0, 0, 0, 1, 0, 0, 0, 2, 0x2d, 0x35, 0, 0])], [Query("SELECT 1")]]);
+        yield return ("query without a sync before it", [[Parse("SELECT 1 AS a", "p"), Query("SELECT 2 AS b")], [Sync()], [Bind("p"), Execute(), Sync()]]);
+        yield return ("query behind an error", [[Parse("SELECT 1/0"), Bind(), Execute(), Query("INSERT INTO s.t VALUES (400, 'q')"), Sync()], [Query("SELECT count(*) FROM s.t WHERE id = 400")]]);
+        yield return ("query behind an error of names", [[Bind("nothing"), Query("INSERT INTO s.t VALUES (401, 'q')"), Raw('F', [0, 0, 0x03, 0x79, 0, 0, 0, 1, 0, 0, 0, 2, 0x2d, 0x35, 0, 0]), Sync()], [Query("SELECT count(*) FROM s.t WHERE id = 401")]]);
+        yield return ("query and function call inside a pipeline of a block", [[Query("BEGIN")], [Parse("DELETE FROM s.t WHERE id = 1"), Bind(), Execute(), Query("SELECT count(*) FROM s.t")], [Sync()], [Parse("DELETE FROM s.t WHERE id = 2"), Bind(), Execute(), Raw('F', [0, 0, 0x03, 0x79, 0, 0, 0, 1, 0, 0, 0, 2, 0x2d, 0x35, 0, 0])], [Sync()], [Query("ROLLBACK")], [Query("SELECT count(*) FROM s.t")]]);
         yield return ("text with everything", [[Query("SELECT 'ä€𝄞', E'\\t', $$x'y$$, U&'\\0041', \"ID\" FROM (SELECT 1 AS \"ID\") q -- end")]]);
     }
 

@@ -414,6 +414,22 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That(Sum(await OnEachNodeAsync("SELECT count(*) FROM a")), Is.EqualTo(8));
     }
 
+    /// <summary>A portal that has run to its end does not run again, also where the proxy carries it out.</summary>
+    [Test]
+    public async Task APortalOverSeveralNodesRunsOnce()
+    {
+        using var client = await Proxy.LoginAsync();
+        Expect(await client.QueryAsync("INSERT INTO ref VALUES (1, 'a')"), "INSERT 0 1");
+        Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+        await client.SendAsync(Parse("UPDATE ref SET v = v || '!'"), Bind(), Execute(), Execute(), Sync());
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.Types, reply.SqlState, reply.Status), Is.EqualTo(("12CEZ", "55000", 'E')), reply.ToString());
+        await client.QueryAsync("ROLLBACK");
+        await client.SendAsync(Parse("SELECT count(*) FROM a"), Bind(), Execute(), Execute(), Sync());
+        reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.Types, string.Join(',', reply.Tags)), Is.EqualTo(("12DCCZ", "SELECT 1,SELECT 0")), reply.ToString());
+    }
+
     [Test]
     public async Task PreparedStatementsFollowTheirKeysOverServers()
     {

@@ -72,6 +72,39 @@ internal sealed class StaleStatementTests(int poolSize) : DataPathFixture
         Assert.That(reply.Types, Is.EqualTo("2TCZ"), reply.ToString());
     }
 
+    /// <summary>Literals become values when a statement is parsed, by the settings of the client that parses it.</summary>
+    [Test]
+    public async Task TheSameTextUnderOtherSettingsIsAnotherStatement()
+    {
+        const string Sql = "SELECT extract(epoch FROM timestamptz '2024-01-01 00:00')::int8, date '1/2/2003' - date '2003-01-01'";
+        (string, string)[][] settings =
+        [
+            [("TimeZone", "UTC"), ("DateStyle", "ISO, MDY")], [("TimeZone", "America/New_York"), ("DateStyle", "ISO, DMY")],
+        ];
+        string[][] answers = [["1704067200", "1"], ["1704085200", "31"]];
+        var clients = await Task.WhenAll(settings.Select(s => Proxy.LoginAsync(s)));
+        foreach (var client in clients)
+        {
+            await client.SendAsync(Parse(Sql, "p"), Sync());
+            Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null);
+        }
+
+        for (var round = 0; round < 3; round++)
+        {
+            for (var i = 0; i < clients.Length; i++)
+            {
+                await clients[i].SendAsync(Bind("p"), Execute(), Sync());
+                var reply = await clients[i].ReadUntilReadyAsync();
+                Assert.That(reply.Rows[0], Is.EqualTo(answers[i]), $"client {i}, round {round}: {reply}");
+            }
+        }
+
+        foreach (var client in clients)
+        {
+            client.Dispose();
+        }
+    }
+
     [Test]
     public async Task AFailedParseLeavesNothingBehind()
     {

@@ -120,6 +120,40 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         AssertSame(actual, expected);
     }
 
+    /// <summary>Texts in another encoding are told apart by their bytes, though none of them is UTF-8.</summary>
+    [Test]
+    public async Task TwoTextsInAnotherEncodingAreTwoStatements()
+    {
+        using var client = await Proxy.LoginAsync();
+        await client.QueryAsync("SET client_encoding = 'LATIN1'");
+        foreach (var (name, letter) in new[] { ("p", (byte)0xe8), ("q", (byte)0xe9) })
+        {
+            await client.SendAsync(Raw('P', [(byte)name[0], 0, .. "SELECT ascii('"u8, letter, .. "')"u8, 0, 0, 0]), Sync());
+            Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null);
+        }
+
+        foreach (var (name, code) in new[] { ("p", "232"), ("q", "233"), ("p", "232") })
+        {
+            await client.SendAsync(Bind(name), Execute(), Sync());
+            var reply = await client.ReadUntilReadyAsync();
+            Assert.That(reply.Rows.Select(r => r[0]), Is.EqualTo(new[] { code }), reply.ToString());
+        }
+    }
+
+    /// <summary>
+    /// A simple query without a Sync before it would be part of the implicit transaction of what was executed: neither is done.
+    /// </summary>
+    [Test]
+    public async Task AQueryDoesNotEndAnImplicitTransactionOfThePipeline()
+    {
+        await DirectAsync(0, Reset);
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Parse("DELETE FROM s.t WHERE id = 1"), Bind(), Execute(), Query("DELETE FROM s.t"), Sync());
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That(reply.Errors.Single().Field('D'), Is.EqualTo("SHP-224"), reply.ToString());
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM s.t")).Rows[0][0], Is.EqualTo("20"));
+    }
+
     /// <summary>A transaction's snapshot is taken by its first query and not by one of the proxy's.</summary>
     [TestCase("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL work_mem = '7MB'; SET LOCAL random_page_cost = 2")]
     [TestCase("BEGIN ISOLATION LEVEL REPEATABLE READ; SET search_path = s")]
