@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace ShardProxy.Wire.Transport;
 
@@ -14,4 +15,12 @@ public interface ITransportListener : IAsyncDisposable
     /// </summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; the listener goes on.</exception>
     ValueTask<ITransportConnection?> AcceptAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Sends the listening socket to another process, through a Unix socket. From then on both may accept, and disposing this one leaves
+    /// the other's open: connections that wait to be accepted are lost by neither.
+    /// </summary>
+    /// <exception cref="SocketException">It could not be sent.</exception>
+    /// <exception cref="PlatformNotSupportedException">This transport cannot.</exception>
+    void SendTo(Socket channel);
 }

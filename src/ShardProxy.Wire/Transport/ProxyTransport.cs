@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using ShardProxy.Wire.Transport.Epoll;
 
@@ -26,6 +27,9 @@ public sealed class ProxyTransport : ITransport, IDisposable
 
     /// <inheritdoc/>
     public ValueTask<ITransportListener> ListenAsync(IPEndPoint endPoint, CancellationToken cancellationToken) => _inner.ListenAsync(endPoint, cancellationToken);
+
+    /// <inheritdoc/>
+    public ITransportListener Receive(Socket channel) => _inner.Receive(channel);
 
     /// <inheritdoc/>
     public ValueTask<ITransportConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken) => _inner.ConnectAsync(endPoint, cancellationToken);

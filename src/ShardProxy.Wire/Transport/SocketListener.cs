@@ -52,6 +52,8 @@ internal sealed class SocketListener : ITransportListener
         return null;
     }
 
+    public void SendTo(Socket channel) => throw new PlatformNotSupportedException("listening sockets are handed over by the epoll transport only");
+
     public ValueTask DisposeAsync()
     {
         _isStopped = true;

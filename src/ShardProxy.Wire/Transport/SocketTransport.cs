@@ -71,6 +71,9 @@ public sealed class SocketTransport : ITransport, IDisposable
     }
 
     /// <inheritdoc/>
+    public ITransportListener Receive(Socket channel) => throw new PlatformNotSupportedException("listening sockets are handed over by the epoll transport only");
+
+    /// <inheritdoc/>
     public async ValueTask<ITransportConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
 namespace ShardProxy.Wire.Transport.Epoll;
@@ -15,6 +16,7 @@ internal sealed class EpollListener : Pollable, ITransportListener
     private Readiness _readiness;
     private TaskCompletionSource? _waiter;
     private volatile bool _isStopped;
+    private volatile bool _isShared;
 
     private EpollListener(SocketDescriptor socket, IPEndPoint localEndPoint, EventLoop loop, Func<EventLoop> nextLoop, SocketTransportOptions options)
     {
@@ -52,6 +54,37 @@ internal sealed class EpollListener : Pollable, ITransportListener
         }
     }
 
+    /// <summary>Takes over a socket that listens already; a number that is none is closed.</summary>
+    /// <exception cref="SocketException">It is no listening TCP socket.</exception>
+    public static EpollListener Adopt(int number, EventLoop loop, Func<EventLoop> nextLoop, SocketTransportOptions options)
+    {
+        var socket = new SocketDescriptor(number);
+        try
+        {
+            var endPoint = socket.ListeningAt() ?? throw new SocketException((int)SocketError.NotSocket);
+            socket.SetTcpOptions(options);
+            var listener = new EpollListener(socket, endPoint, loop, nextLoop, options) { _isShared = true };
+            var errno = socket.Register(loop, listener);
+            return errno == 0 ? listener : throw Errno.ToException(errno);
+        }
+        catch
+        {
+            socket.LetGo();
+            throw;
+        }
+    }
+
+    public void SendTo(Socket channel)
+    {
+        // Before it is sent: from the moment the other has it, it must not be shut down here.
+        _isShared = true;
+        var errno = _socket.SendTo(channel);
+        if (errno != 0)
+        {
+            throw Errno.ToException(errno);
+        }
+    }
+
     public async ValueTask<ITransportConnection?> AcceptAsync(CancellationToken cancellationToken)
     {
         while (!_isStopped)
@@ -82,8 +115,17 @@ internal sealed class EpollListener : Pollable, ITransportListener
     public ValueTask DisposeAsync()
     {
         _isStopped = true;
-        _socket.Shutdown(both: true);
-        _loop.Unregister(this);
+        if (_isShared)
+        {
+            // Shutting down would end it for the other process too, and closing alone does not take it out of the epoll set (epoll(7), Q6).
+            _socket.Unregister(_loop, this);
+        }
+        else
+        {
+            _socket.Shutdown(both: true);
+            _loop.Unregister(this);
+        }
+
         _socket.LetGo();
         EndWait();
         return ValueTask.CompletedTask;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -45,6 +46,9 @@ public sealed partial class EpollTransport : ITransport, IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         return new ValueTask<ITransportListener>(EpollListener.Open(endPoint, _loops[0], NextLoop, _options));
     }
+
+    /// <inheritdoc/>
+    public ITransportListener Receive(Socket channel) => EpollListener.Adopt(DescriptorPassing.Receive(channel), _loops[0], NextLoop, _options);
 
     /// <inheritdoc/>
     public async ValueTask<ITransportConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)

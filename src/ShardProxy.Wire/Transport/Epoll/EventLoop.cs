@@ -96,6 +96,18 @@ internal sealed unsafe class EventLoop : IDisposable
         }
     }
 
+    /// <summary>Forgets a socket whose description stays open elsewhere: closing it here would leave it in the epoll set.</summary>
+    public void Unregister(int descriptor, Pollable target)
+    {
+        const int deleteOperation = 2;
+        var unused = stackalloc byte[16];
+        lock (_lock)
+        {
+            _ = NativeMethods.EpollControl(_epoll, deleteOperation, descriptor, unused);
+            Free(target);
+        }
+    }
+
     /// <summary>Calls <see cref="Pollable.OnTurn"/> on the loop's thread, after the events at hand. From any thread.</summary>
     public void Post(Pollable target)
     {

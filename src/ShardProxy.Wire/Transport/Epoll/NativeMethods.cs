@@ -58,6 +58,12 @@ internal static unsafe partial class NativeMethods
     [LibraryImport(Libc, EntryPoint = "getsockopt", SetLastError = true)]
     internal static partial int GetOption(int socket, int level, int name, int* value, uint* length);
 
+    [LibraryImport(Libc, EntryPoint = "sendmsg", SetLastError = true)]
+    internal static partial nint SendMessage(int socket, void* message, int flags);
+
+    [LibraryImport(Libc, EntryPoint = "recvmsg", SetLastError = true)]
+    internal static partial nint ReceiveMessage(int socket, void* message, int flags);
+
     [LibraryImport(Libc, EntryPoint = "shutdown", SetLastError = true)]
     internal static partial int Shutdown(int socket, int how);
 

@@ -185,6 +185,42 @@ internal sealed class SocketDescriptor(int number)
         return errno;
     }
 
+    /// <summary>Has the loop forget the socket, which may live on in another process.</summary>
+    public void Unregister(EventLoop loop, Pollable target)
+    {
+        if (TryUse())
+        {
+            loop.Unregister(number, target);
+            Release();
+        }
+    }
+
+    /// <summary>Sends the descriptor through a Unix socket: 0, or errno.</summary>
+    public int SendTo(Socket channel)
+    {
+        if (!TryUse())
+        {
+            return Errno.ConnectionAborted;
+        }
+
+        var errno = DescriptorPassing.Send(channel, number);
+        Release();
+        return errno;
+    }
+
+    /// <summary>Where the socket listens; null if it does not, or is none of TCP.</summary>
+    public unsafe IPEndPoint? ListeningAt()
+    {
+        const int acceptsConnections = 30;
+        int accepts;
+        uint size = sizeof(int);
+        var length = (uint)SocketName.MaxBytes;
+        var bound = stackalloc byte[SocketName.MaxBytes];
+        return NativeMethods.GetOption(number, SocketLevel, acceptsConnections, &accepts, &size) == 0 && accepts != 0 && NativeMethods.LocalName(number, bound, &length) == 0
+            ? SocketName.Read(new ReadOnlySpan<byte>(bound, (int)length))
+            : null;
+    }
+
     /// <summary>Ends the stream in both directions, or only the sending one; whoever waits for the socket is woken. Never fails.</summary>
     public void Shutdown(bool both)
     {

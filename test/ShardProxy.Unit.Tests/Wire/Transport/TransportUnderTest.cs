@@ -8,6 +8,8 @@ internal sealed class TransportUnderTest(ITransport transport, IDisposable end) 
 {
     public ValueTask<ITransportListener> ListenAsync(IPEndPoint endPoint, CancellationToken cancellationToken) => transport.ListenAsync(endPoint, cancellationToken);
 
+    public ITransportListener Receive(System.Net.Sockets.Socket channel) => transport.Receive(channel);
+
     public ValueTask<ITransportConnection> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken) => transport.ConnectAsync(endPoint, cancellationToken);
 
     public ValueTask DisposeAsync()
