@@ -5,6 +5,12 @@ namespace ShardProxy.Control;
 /// <summary>Errors of the control plane: 5xx migration, 62x table distribution.</summary>
 internal static class ControlErrors
 {
+    public static readonly ShardProxyError HandingOver = new(
+        "55006", "SHP-514", "nothing can be placed or moved while a hand-over to a new process is under way", "Try again when the old process has ended; SHOW VERSION tells.");
+
+    public static ShardProxyError CannotHandOver(string why) => new(
+        "55006", "SHP-515", $"the proxy that runs cannot hand over: {why}", "It goes on as before. Start the new one when SHOW MIGRATIONS shows none running.");
+
     public static ShardProxyError RangeUnknown(int rangeId) => new(
         "42704", "SHP-501", $"range {rangeId} does not exist", "SHOW RANGES lists them.");
 

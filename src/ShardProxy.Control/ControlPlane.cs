@@ -35,7 +35,11 @@ public sealed class ControlPlane : IAsyncDisposable
     private readonly RangeSplitter _ranges;
     private readonly InDoubtResolver _inDoubt;
     private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _rounds = new(1, 1);
+    private readonly Lock _lock = new();
     private CatalogLease? _lease;
+    private int _changing;
+    private volatile bool _isSuspended;
     private Task _background = Task.CompletedTask;
 
     /// <param name="options">From the configuration.</param>
@@ -84,6 +88,7 @@ public sealed class ControlPlane : IAsyncDisposable
     public async Task<TableResult> ShardTableAsync(
         string? schema, string table, ImmutableArray<string> keyColumns, QualifiedName? colocateWith, CancellationToken cancellationToken)
     {
+        using var change = BeginChange();
         var result = await _tables.ShardAsync(schema, table, keyColumns, colocateWith, cancellationToken);
         await _schema.RefreshAsync(cancellationToken);
         return result;
@@ -92,20 +97,32 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>REPLICATE TABLE. Waits until done; cancelling undoes it.</summary>
     public async Task<TableResult> ReplicateTableAsync(string? schema, string table, CancellationToken cancellationToken)
     {
+        using var change = BeginChange();
         var result = await _tables.ReplicateAsync(schema, table, cancellationToken);
         await _schema.RefreshAsync(cancellationToken);
         return result;
     }
 
     /// <summary>SPLIT RANGE: the upper half's id.</summary>
-    public Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken) => _ranges.SplitAsync(rangeId, at, cancellationToken);
+    public async Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        return await _ranges.SplitAsync(rangeId, at, cancellationToken);
+    }
 
     /// <summary>MERGE RANGES: neighbours on one node.</summary>
-    public Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken) => _ranges.MergeAsync(firstId, secondId, cancellationToken);
+    public async Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        await _ranges.MergeAsync(firstId, secondId, cancellationToken);
+    }
 
     /// <summary>MOVE RANGE. With <paramref name="wait"/> until done, else until queued; cancelling ends only the wait.</summary>
-    public Task<MoveResult> MoveAsync(int rangeId, string node, bool wait, CancellationToken cancellationToken) =>
-        wait ? _migrations.MoveAsync(rangeId, node, cancellationToken) : _migrations.BeginMoveAsync(rangeId, node, cancellationToken);
+    public async Task<MoveResult> MoveAsync(int rangeId, string node, bool wait, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        return wait ? await _migrations.MoveAsync(rangeId, node, cancellationToken) : await _migrations.BeginMoveAsync(rangeId, node, cancellationToken);
+    }
 
     /// <summary>CANCEL MIGRATION. Waits until everything of it is gone.</summary>
     public Task CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => _migrations.CancelAsync(migrationId, cancellationToken);
@@ -119,6 +136,63 @@ public sealed class ControlPlane : IAsyncDisposable
 
     /// <summary>To be called after DDL that went through the proxy.</summary>
     public Task<bool> RefreshSchemaAsync(CancellationToken cancellationToken) => _schema.RefreshAsync(cancellationToken);
+
+    /// <summary>
+    /// Gives the lease up, for another process to take: from now on nothing is placed or moved here, only the schema is followed. Undone by
+    /// <see cref="ResumeAsync"/>.
+    /// </summary>
+    /// <exception cref="ShardProxyException">SHP-515: something is being moved or placed just now; nothing has changed.</exception>
+    public async Task SuspendAsync(CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_changing > 0 || _migrations.IsAtWork)
+            {
+                throw new ShardProxyException(ControlErrors.CannotHandOver("a range is being moved or a table placed"));
+            }
+
+            _isSuspended = true;
+        }
+
+        // A round under way may be renewing the lease.
+        await _rounds.WaitAsync(cancellationToken);
+        try
+        {
+            if (_lease is { } lease)
+            {
+                await _store.ReleaseLeaseAsync(lease, cancellationToken);
+                _lease = null;
+            }
+        }
+        catch
+        {
+            _isSuspended = false;
+            throw;
+        }
+        finally
+        {
+            _rounds.Release();
+        }
+    }
+
+    /// <summary>Takes the lease again and goes on, from what the catalog says now, with the nodes of this process's configuration.</summary>
+    /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease.</exception>
+    public async Task ResumeAsync(CancellationToken cancellationToken)
+    {
+        await AcquireLeaseAsync(cancellationToken);
+
+        // The other process may have brought its own configuration's addresses into the catalog.
+        var state = await new NodeRegistry(_catalog, _admin).RegisterAsync(_options.Nodes, cancellationToken);
+        await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(10), cancellationToken);
+        lock (_lock)
+        {
+            _isSuspended = false;
+        }
+    }
+
+    /// <summary>Makes what the catalog says now the routing table here: another process has changed it.</summary>
+    public async Task<ImmutableArray<EpochReport>> FollowAsync(DrainScope scope, TimeSpan deadline, CancellationToken cancellationToken) =>
+        await (_options.Self ?? _fleet).PublishAsync((await _catalog.LoadAsync(cancellationToken)).ToRoutingTable(), scope, deadline, cancellationToken);
 
     /// <summary>Stops: running migrations stay in the journal for the next start, the lease is given up.</summary>
     public async ValueTask DisposeAsync()
@@ -141,6 +215,27 @@ public sealed class ControlPlane : IAsyncDisposable
 
         await _connections.DisposeAsync();
         _stop.Dispose();
+        _rounds.Dispose();
+    }
+
+    // Placing and moving: not while a hand-over is under way, and no hand-over meanwhile.
+    private Change BeginChange()
+    {
+        lock (_lock)
+        {
+            if (_isSuspended || _options.IsHandingOver())
+            {
+                throw new ShardProxyException(ControlErrors.HandingOver);
+            }
+
+            _changing++;
+            return new Change(this);
+        }
+    }
+
+    private readonly struct Change(ControlPlane owner) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref owner._changing);
     }
 
     private async Task<CatalogLease> AcquireLeaseAsync(CancellationToken cancellationToken)
@@ -178,13 +273,21 @@ public sealed class ControlPlane : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
+                await _rounds.WaitAsync(_stop.Token);
                 try
                 {
-                    await run(_stop.Token);
+                    if (!_isSuspended)
+                    {
+                        await run(_stop.Token);
+                    }
                 }
                 catch (Exception e) when (e is NpgsqlException or TimeoutException or ShardProxyException)
                 {
                     // A node or the catalog is away; the next round comes soon.
+                }
+                finally
+                {
+                    _rounds.Release();
                 }
             }
         }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control;
@@ -16,6 +17,12 @@ public sealed record ControlPlaneOptions
 
     /// <summary>Superuser credentials by node.</summary>
     public required Func<Node, NodeLogin> Login { get; init; }
+
+    /// <summary>Another process of this proxy still serves clients: nothing may be placed or moved.</summary>
+    public Func<bool> IsHandingOver { get; init; } = () => false;
+
+    /// <summary>The part of the fleet that is this process; null when that is all of it.</summary>
+    public IProxyFleet? Self { get; init; }
 
     public MigrationOptions Migration { get; init; } = new();
 

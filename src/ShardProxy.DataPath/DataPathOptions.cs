@@ -41,6 +41,16 @@ public sealed record UserCredential(string Name, string? Password, bool IsAdmin)
     public override string ToString() => $"{nameof(UserCredential)} {{ Name = {Name}, IsAdmin = {IsAdmin} }}";
 }
 
+/// <summary>What holds for one user instead of what holds for everybody; null for no difference.</summary>
+/// <param name="MaxConnections">Clients at once.</param>
+/// <param name="StatementTimeout">As <see cref="DataPathOptions.StatementTimeout"/>; zero for never.</param>
+/// <param name="IdleInTransactionTimeout">As <see cref="DataPathOptions.IdleInTransactionTimeout"/>; zero for never.</param>
+/// <param name="ClientIdleTimeout">As <see cref="DataPathOptions.ClientIdleTimeout"/>; zero for never.</param>
+public sealed record UserLimits(int? MaxConnections, TimeSpan? StatementTimeout, TimeSpan? IdleInTransactionTimeout, TimeSpan? ClientIdleTimeout)
+{
+    public static readonly UserLimits None = new(null, null, null, null);
+}
+
 /// <summary>Settings of one data path; every wait has a deadline and every buffer a bound here (law 6).</summary>
 public sealed record DataPathOptions
 {
@@ -139,6 +149,15 @@ public sealed record DataPathOptions
     /// <summary>A client that is idle outside a transaction for longer is sent away; zero for never.</summary>
     public TimeSpan ClientIdleTimeout { get; init; }
 
+    /// <summary>Users with limits of their own, by name.</summary>
+    public IReadOnlyDictionary<string, UserLimits> UserLimits { get; init; } = new Dictionary<string, UserLimits>();
+
+    /// <summary>Clients at once as one user; 0 for any number.</summary>
+    public int MaxUserConnections { get; init; }
+
+    /// <summary>Clients at once of one database; 0 for any number.</summary>
+    public int MaxDatabaseConnections { get; init; }
+
     /// <summary>Clients at once.</summary>
     public int MaxClients { get; init; } = 15_000;
 
@@ -150,4 +169,13 @@ public sealed record DataPathOptions
 
     /// <summary>Prepared statements a client may hold.</summary>
     public int MaxPreparedPerClient { get; init; } = 10_000;
+
+    /// <summary>Bytes of named prepared statements a client may hold.</summary>
+    public int MaxPreparedBytesPerClient { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Bytes of statement text kept prepared on a server connection; above it the least recently used are closed.</summary>
+    public int MaxPreparedBytesPerServer { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>The limits of one user.</summary>
+    public UserLimits LimitsOf(string user) => UserLimits.Count == 0 ? DataPath.UserLimits.None : UserLimits.GetValueOrDefault(user, DataPath.UserLimits.None);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using ShardProxy.DataPath.Execution;
@@ -39,6 +40,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private readonly DataPlaneControl _control;
     private SessionSweep? _sweep;
     private ClientListener? _listener;
+    private ITransportListener? _inherited;
     private Task _accepting = Task.CompletedTask;
 
     public DataPlane(
@@ -92,13 +94,62 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     /// <summary>Where clients connect; known once started.</summary>
     public IPEndPoint? EndPoint { get; private set; }
 
-    /// <summary>Opens the listener and begins to serve.</summary>
+    /// <summary>
+    /// Before the start: takes the listening socket another process sends. It is used if it has the configured address; what has
+    /// connected to it meanwhile waits for the start.
+    /// </summary>
+    public async ValueTask InheritListenerAsync(Socket channel)
+    {
+        var listener = _transport.Receive(channel);
+        if (listener.LocalEndPoint.Equals(_options.Listen))
+        {
+            _inherited = listener;
+        }
+        else
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Sends the listening socket to another process; this one goes on accepting until <see cref="CloseListenerAsync"/>.</summary>
+    public void SendListener(Socket channel) => _listener?.SendTo(channel);
+
+    /// <summary>Takes no more clients; those that are there are served on.</summary>
+    public async ValueTask CloseListenerAsync()
+    {
+        IsDraining = true;
+        if (_listener is { } listener)
+        {
+            await listener.CloseAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Waits until the last client has left of itself, or for the token.</summary>
+    public async ValueTask WaitForClientsAsync(CancellationToken cancellationToken)
+    {
+        while (_listener is { ClientCount: > 0 } && !cancellationToken.IsCancellationRequested)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _services.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Cancels what the session with that key does; false when there is none.</summary>
+    public ValueTask<bool> CancelAsync(int processId, int secret) => _listener?.CancelAsync(processId, secret) ?? new(false);
+
+    /// <summary>Asked for cancel keys that no session here has: those of the process that this one follows.</summary>
+    public Func<int, int, ValueTask>? CancelElsewhere { get; set; }
+
+    /// <summary>Opens the listener, if none was inherited, and begins to serve.</summary>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
     {
-        var listener = await _transport.ListenAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
+        var listener = _inherited ?? await _transport.ListenAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
+        _inherited = null;
         EndPoint = listener.LocalEndPoint;
         _listener = new ClientListener(
-            _services, _greeting, _authenticator, _registry, listener, _logger);
+            _services, _greeting, _authenticator, _registry, listener, _logger)
+        {
+            CancelElsewhere = CancelElsewhere,
+        };
         _accepting = _listener.RunAsync();
         _sweep = new SessionSweep(_registry, _services);
     }
@@ -140,6 +191,11 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             }
 
             listener.Dispose();
+        }
+
+        if (_inherited is { } unused)
+        {
+            await unused.DisposeAsync().ConfigureAwait(false);
         }
 
         _sweep?.Dispose();

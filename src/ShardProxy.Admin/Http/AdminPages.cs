@@ -83,10 +83,10 @@ public sealed class AdminPages
 
     private async Task ReadyAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        var results = new List<(string Name, string? Reason)>(_checks.Length);
+        var results = new List<(string Name, string? Reason, string? Note)>(_checks.Length);
         foreach (var check in _checks)
         {
-            results.Add((check.Name, await ReasonAsync(check, cancellationToken).ConfigureAwait(false)));
+            results.Add((check.Name, await ReasonAsync(check, cancellationToken).ConfigureAwait(false), check.Note()));
         }
 
         var isReady = results.TrueForAll(r => r.Reason is null);
@@ -107,17 +107,22 @@ public sealed class AdminPages
         }
     }
 
-    private static void WriteReadiness(Utf8JsonWriter json, bool isReady, List<(string Name, string? Reason)> results)
+    private static void WriteReadiness(Utf8JsonWriter json, bool isReady, List<(string Name, string? Reason, string? Note)> results)
     {
         json.WriteStartObject();
         json.WriteBoolean("ready", isReady);
         json.WriteStartArray("checks");
-        foreach (var (name, reason) in results)
+        foreach (var (name, reason, note) in results)
         {
             json.WriteStartObject();
             json.WriteString("name", name);
             json.WriteBoolean("ready", reason is null);
             json.WriteString("reason", reason);
+            if (note is not null)
+            {
+                json.WriteString("note", note);
+            }
+
             json.WriteEndObject();
         }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using ShardProxy.Admin.Backend;
 using ShardProxy.Model.Metrics;
+using ShardProxy.Model.Views;
 
 namespace ShardProxy.Admin.Metrics;
 
@@ -21,6 +22,10 @@ public sealed class DataPlaneMetrics : IDisposable
         _meter.CreateObservableGauge(MetricCatalog.Sessions.Name, SessionsByState);
         _meter.CreateObservableGauge(MetricCatalog.PoolConnections.Name, Connections);
         _meter.CreateObservableGauge(MetricCatalog.PoolWaiting.Name, Waiting);
+        _meter.CreateObservableGauge(MetricCatalog.EncryptedSessions.Name, () => _backend.DataPlane.Sessions().LongCount(s => s.IsEncrypted));
+        _meter.CreateObservableGauge(MetricCatalog.PoolReserve.Name, () => OfPools(pools => pools.Sum(p => (long)p.ReserveInUse)));
+        _meter.CreateObservableGauge(MetricCatalog.PoolLongestWait.Name, () => OfPools(pools => pools.Max(p => p.LongestWaitMs) / 1000));
+        _meter.CreateObservableGauge(MetricCatalog.PoolsPaused.Name, () => OfPools(pools => pools.LongCount(p => p.IsPaused)));
         _meter.CreateObservableGauge(MetricCatalog.Epoch.Name, () => _backend.Topology.Current.Epoch);
     }
 
@@ -54,6 +59,11 @@ public sealed class DataPlaneMetrics : IDisposable
         static Measurement<long> State(int count, string node, string state) =>
             new(count, new KeyValuePair<string, object?>("node", node), new KeyValuePair<string, object?>("state", state));
     }
+
+    private IEnumerable<Measurement<T>> OfPools<T>(Func<IEnumerable<PoolSnapshot>, T> figure)
+        where T : struct => _backend.DataPlane.Pools()
+        .GroupBy(pool => pool.Node, StringComparer.Ordinal)
+        .Select(node => new Measurement<T>(figure(node), new KeyValuePair<string, object?>("node", node.Key)));
 
     private IEnumerable<Measurement<long>> Waiting() => _backend.DataPlane.Pools()
         .Select(pool => new Measurement<long>(pool.Waiting, new KeyValuePair<string, object?>("node", pool.Node)));

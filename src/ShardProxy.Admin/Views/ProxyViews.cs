@@ -42,6 +42,6 @@ internal sealed class ProxyViews(AdminBackend backend)
         [.. backend.Config.Settings().OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => Row(s.Key, s.Value, s.Source))]);
 
     public ViewTable Version() => new(
-        [Text("version"), Text("proxy_id"), Text("runtime"), Time("started_at"), Integer("epoch")],
-        [Row(backend.Product.Version, backend.Product.ProxyId, backend.Product.Runtime, backend.Product.StartedAt, backend.Topology.Current.Epoch)]);
+        [Text("version"), Text("proxy_id"), Text("runtime"), Time("started_at"), Integer("epoch"), Integer("process_id"), Text("handover")],
+        [Row(backend.Product.Version, backend.Product.ProxyId, backend.Product.Runtime, backend.Product.StartedAt, backend.Topology.Current.Epoch, backend.Product.ProcessId, backend.Product.Handover())]);
 }

@@ -116,6 +116,18 @@ public sealed class MigrationManager : IAsyncDisposable
         }
     }
 
+    /// <summary>A migration is under way or waits.</summary>
+    public bool IsAtWork
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _jobs.Exists(j => !j.Over.IsCompleted);
+            }
+        }
+    }
+
     /// <summary>Every migration this process knows, waiting ones too, by id.</summary>
     public ImmutableArray<MigrationView> List(ImmutableArray<Node> nodes)
     {

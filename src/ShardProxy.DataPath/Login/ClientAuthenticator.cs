@@ -71,6 +71,7 @@ internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserD
     private static ClientIdentity? Refuse(ClientChannel channel, ShardProxyError error)
     {
         ClientReplies.Error(channel.Connection.Output, error, "FATAL");
+        channel.RefusedWith = error.Code;
         return null;
     }
 

@@ -10,6 +10,9 @@ internal sealed class ClientChannel(ITransportConnection accepted)
     /// <summary>What to read and write now. Disposing it disposes what is below.</summary>
     public ITransportConnection Connection { get; private set; } = accepted;
 
+    /// <summary>Code of the error with which the client was refused, or null.</summary>
+    public string? RefusedWith { get; set; }
+
     /// <summary>The connection as an encrypted one; null while it is not.</summary>
     public TlsConnection? Tls => Connection as TlsConnection;
 

@@ -9,6 +9,12 @@ internal static class LoginErrors
     public static readonly ShardProxyError TooManyClients = new(
         "53300", "SHP-101", "sorry, too many clients already", "Raise limits.max_clients, or close connections that are not used.");
 
+    public static ShardProxyError TooManyOfUser(string user) => new(
+        "53300", "SHP-113", $"too many connections for role \"{user}\"", "Close connections that are not used, or raise users[].max_connections or limits.max_user_connections.");
+
+    public static ShardProxyError TooManyOfDatabase(string database) => new(
+        "53300", "SHP-114", $"too many connections for database \"{database}\"", "Close connections that are not used, or raise limits.max_database_connections.");
+
     public static readonly ShardProxyError NoUser = new(
         "28000", "SHP-102", "no PostgreSQL user name specified in startup packet", "Name a user in the connection string.");
 

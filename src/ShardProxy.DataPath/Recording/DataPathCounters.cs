@@ -5,6 +5,17 @@ public sealed class DataPathCounters
 {
     private long _held, _heldMicros, _refused, _clientErrors, _twoPhaseCommits, _inDoubt, _cancels, _connections, _replanned, _aborted, _sessions, _consoles, _heldNow;
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, long> _refusedByCode = new(StringComparer.Ordinal);
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, long> _rejectedByCode = new(StringComparer.Ordinal);
+
+    // Reported even at zero: a counter that appears with its first event shows no increase.
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, long> _timeoutsByKind = new(
+        new Dictionary<string, long> { ["statement"] = 0, ["idle_in_transaction"] = 0, ["client_idle"] = 0, ["login"] = 0 }, StringComparer.Ordinal);
+
+    /// <summary>Log-ins refused, by SHP code: a closed set of codes.</summary>
+    public IEnumerable<KeyValuePair<string, long>> RejectedByCode => _rejectedByCode;
+
+    /// <summary>Limits in time that were exceeded, by what they limit.</summary>
+    public IEnumerable<KeyValuePair<string, long>> TimeoutsByKind => _timeoutsByKind;
 
     /// <summary>Statements held by a moving range or a changing table.</summary>
     public long Held => Volatile.Read(ref _held);
@@ -60,6 +71,10 @@ public sealed class DataPathCounters
         Interlocked.Increment(ref _refused);
         _refusedByCode.AddOrUpdate(code, 1, static (_, count) => count + 1);
     }
+
+    internal void AddRejected(string code) => _rejectedByCode.AddOrUpdate(code, 1, static (_, count) => count + 1);
+
+    internal void AddTimeout(string kind) => _timeoutsByKind.AddOrUpdate(kind, 1, static (_, count) => count + 1);
 
     internal void AddTwoPhaseAbort() => Interlocked.Increment(ref _aborted);
 

@@ -154,6 +154,15 @@ internal sealed class BackendPool
         }
     }
 
+    /// <summary>Ends a client's wait; false when it does not wait here.</summary>
+    public bool TryCancelWait(CancellationToken client)
+    {
+        lock (_lock)
+        {
+            return _line.TryCancel(_figures, _context.Time, client);
+        }
+    }
+
     public PoolSnapshot Snapshot()
     {
         lock (_lock)

@@ -96,6 +96,9 @@ internal sealed class BackendPools : IDisposable
         }
     }
 
+    /// <summary>Ends the wait of a client, by the token of its connection; false when it does not wait.</summary>
+    public bool TryCancelWait(CancellationToken client) => _pools.Values.Any(p => p.TryCancelWait(client));
+
     public void Close()
     {
         foreach (var pool in _pools.Values)

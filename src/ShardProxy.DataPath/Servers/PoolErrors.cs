@@ -25,6 +25,9 @@ internal static class PoolErrors
         "Raise pool.size or pool.max_waiting, shorten transactions, or connect fewer clients.",
         Figures(pool));
 
+    public static readonly ShardProxyError Cancelled = new(
+        "57014", "SHP-144", "canceling statement due to user request", "It was waiting for a server connection and was not sent to any node.");
+
     public static ShardProxyError NotReady(string node, string reason, string sqlState) => new(
         sqlState is "53300" ? "53300" : "57P03",
         "SHP-141",

@@ -80,7 +80,7 @@ internal sealed class ServerConnection : IAsyncDisposable
     public byte Status { get; set; } = (byte)'I';
 
     /// <summary>Canonical prepared statements this server has.</summary>
-    public ServerStatements Statements { get; } = new();
+    public ServerStatements Statements { get; init; } = new(int.MaxValue);
 
     /// <summary>The statement the server's unnamed statement stands for; null when unknown or destroyed.</summary>
     public object? UnnamedStatement { get; set; }

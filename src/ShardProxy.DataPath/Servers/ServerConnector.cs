@@ -142,7 +142,10 @@ internal sealed class ServerConnector(
                     await CloseAsync(connection).ConfigureAwait(false);
                     throw new ServerUnavailableException(payload);
                 case BackendTag.ReadyForQuery:
-                    return new ServerConnection(connection, node, key, processId, secret, parameters, time.GetTimestamp());
+                    return new ServerConnection(connection, node, key, processId, secret, parameters, time.GetTimestamp())
+                    {
+                        Statements = new ServerStatements(options.MaxPreparedBytesPerServer),
+                    };
                 default:
                     throw new ProtocolException("08P01", "a server broke the login protocol");
             }

@@ -116,6 +116,23 @@ internal sealed class WaitLine
         }
     }
 
+    /// <summary>Ends the wait of one client with 57014; false when it does not wait here.</summary>
+    public bool TryCancel(PoolFigures figures, TimeProvider time, CancellationToken client)
+    {
+        for (var waiter = First; waiter is not null; waiter = waiter.Next)
+        {
+            if (waiter.Client == client)
+            {
+                Take(waiter);
+                figures.EndWait(time.GetElapsedTime(waiter.Since));
+                waiter.Refuse(new ServerUnavailableException(PoolErrors.Cancelled));
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>A place whose wait is over; from any thread.</summary>
     public void Recycle(PoolWaiter waiter)
     {

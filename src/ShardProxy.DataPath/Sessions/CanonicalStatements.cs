@@ -8,14 +8,16 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>
 /// Gives every (text, parameter types, settings that decide what it means) one id for the whole proxy, so that clients that prepare the same statement share it on
 /// a server connection. What a text means changes with the schema: after DDL the same text gets another id, so that a client that prepares
-/// it then is not answered by a statement prepared before. Bounded: past the bound new keys get ids that nobody shares.
+/// it then is not answered by a statement prepared before. Bounded in number and size: past the bound new keys get ids that nobody shares.
 /// </summary>
 internal sealed class CanonicalStatements
 {
     private const int Maximum = 100_000;
+    private const long MaximumCharacters = 64 * 1024 * 1024;
 
     private ConcurrentDictionary<string, long> _ids = new(StringComparer.Ordinal);
     private long _last;
+    private long _characters;
 
     /// <summary>The id of a statement.</summary>
     /// <param name="meaning">Of the client's settings: <see cref="SessionSettings.Meaning"/>.</param>
@@ -33,7 +35,18 @@ internal sealed class CanonicalStatements
         }
 
         id = Interlocked.Increment(ref _last);
-        return ids.Count >= Maximum ? id : ids.GetOrAdd(key, id);
+        if (ids.Count >= Maximum || Interlocked.Read(ref _characters) + key.Length > MaximumCharacters)
+        {
+            return id;
+        }
+
+        var shared = ids.GetOrAdd(key, id);
+        if (shared == id)
+        {
+            Interlocked.Add(ref _characters, key.Length);
+        }
+
+        return shared;
     }
 
     /// <summary>The schema has changed, or may have: what is prepared from now on is prepared anew.</summary>
@@ -41,6 +54,7 @@ internal sealed class CanonicalStatements
     {
         if (!Volatile.Read(ref _ids).IsEmpty)
         {
+            Interlocked.Exchange(ref _characters, 0);
             Volatile.Write(ref _ids, new ConcurrentDictionary<string, long>(StringComparer.Ordinal));
         }
     }

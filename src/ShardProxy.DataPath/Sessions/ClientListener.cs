@@ -22,8 +22,12 @@ internal sealed partial class ClientListener(
     private static readonly TimeSpan DismissEvery = TimeSpan.FromMilliseconds(10);
 
     private readonly CancellationTokenSource _stopping = new();
+    private readonly ClientCounts _counts = new();
     private int _clients;
     private int _loggingIn;
+
+    /// <summary>Connections that are served, those that log in and consoles included.</summary>
+    public int ClientCount => Volatile.Read(ref _clients);
 
     /// <summary>Accepts until stopped.</summary>
     public async Task RunAsync()
@@ -37,6 +41,12 @@ internal sealed partial class ClientListener(
             _ = ServeAsync(connection);
         }
     }
+
+    /// <summary>Asked for cancel keys that no session here has.</summary>
+    public Func<int, int, ValueTask>? CancelElsewhere { get; init; }
+
+    /// <summary>Sends the listening socket to another process.</summary>
+    public void SendTo(Socket channel) => listener.SendTo(channel);
 
     /// <summary>Takes no more clients; those that have connected already are served.</summary>
     public async ValueTask CloseAsync()
@@ -119,9 +129,12 @@ internal sealed partial class ClientListener(
         }
     }
 
+    private bool IsLate(long began) => services.Time.GetElapsedTime(began) >= services.Options.LoginTimeout;
+
     /// <summary>Everything up to AuthenticationOk; null when the client only wanted something cancelled, or was refused.</summary>
     private async ValueTask<ClientIdentity?> LoginAsync(ClientChannel channel)
     {
+        var began = services.Time.GetTimestamp();
         try
         {
             if (Interlocked.Increment(ref _loggingIn) > services.Options.MaxUnauthenticated)
@@ -134,17 +147,31 @@ internal sealed partial class ClientListener(
             var startup = await greeting.ReadStartupAsync(channel, deadline.Token).ConfigureAwait(false);
             if (startup.Kind == StartupKind.Cancel)
             {
-                await CancelAsync(startup.CancelProcessId, startup.CancelSecret).ConfigureAwait(false);
+                if (!await CancelAsync(startup.CancelProcessId, startup.CancelSecret).ConfigureAwait(false) && CancelElsewhere is { } elsewhere)
+                {
+                    await elsewhere(startup.CancelProcessId, startup.CancelSecret).ConfigureAwait(false);
+                }
+
                 return null;
             }
 
             var identity = await authenticator.AuthenticateAsync(channel, startup, deadline.Token).ConfigureAwait(false);
             if (identity is null)
             {
+                if (channel.RefusedWith is { } code)
+                {
+                    services.Counters.AddRejected(code);
+                }
+
                 await channel.Connection.Output.FlushAsync(deadline.Token).ConfigureAwait(false);
             }
 
             return identity;
+        }
+        catch (OperationCanceledException) when (IsLate(began))
+        {
+            services.Counters.AddTimeout("login");
+            throw;
         }
         finally
         {
@@ -160,6 +187,24 @@ internal sealed partial class ClientListener(
             return;
         }
 
+        if (_counts.TryEnter(identity.User, identity.Database, services.Options) is not Admission.Free and var full)
+        {
+            await RefuseAsync(connection, full == Admission.UserFull ? LoginErrors.TooManyOfUser(identity.User) : LoginErrors.TooManyOfDatabase(identity.Database)).ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            await ServeSessionAsync(connection, identity).ConfigureAwait(false);
+        }
+        finally
+        {
+            _counts.Leave(identity.User, identity.Database);
+        }
+    }
+
+    private async ValueTask ServeSessionAsync(ITransportConnection connection, ClientIdentity identity)
+    {
         services.Counters.AddSession();
         var session = registry.Add(services, connection, identity);
 
@@ -202,11 +247,12 @@ internal sealed partial class ClientListener(
         ("TimeZone", "UTC"), ("integer_datetimes", "on"), ("standard_conforming_strings", "on"), ("is_superuser", "off"),
     ];
 
-    private async ValueTask CancelAsync(int processId, int secret)
+    /// <summary>Cancels what the session with that key does; false when there is none.</summary>
+    public async ValueTask<bool> CancelAsync(int processId, int secret)
     {
         if (registry.Find(processId, secret) is not { } session)
         {
-            return;
+            return false;
         }
 
         services.Counters.AddCancel();
@@ -217,10 +263,13 @@ internal sealed partial class ClientListener(
         {
             await Task.Delay(CancelPause, services.Time).ConfigureAwait(false);
         }
+
+        return true;
     }
 
-    private static async ValueTask RefuseAsync(ITransportConnection connection, Model.Errors.ShardProxyError error)
+    private async ValueTask RefuseAsync(ITransportConnection connection, Model.Errors.ShardProxyError error)
     {
+        services.Counters.AddRejected(error.Code);
         ClientReplies.Error(connection.Output, error, "FATAL");
         await connection.Output.FlushAsync(connection.Closed).ConfigureAwait(false);
     }

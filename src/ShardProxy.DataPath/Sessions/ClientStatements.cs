@@ -15,7 +15,7 @@ internal sealed class ClientStatements(Session session)
 
     /// <summary>The statement of that name (empty: the unnamed one), or null.</summary>
     public PreparedStatement? Find(string name) =>
-        (name.Length == 0 ? _unnamed : session.Prepared.GetValueOrDefault(name)) is { IsGone: false } statement ? statement : null;
+        (name.Length == 0 ? _unnamed : session.Prepared.Find(name)) is { IsGone: false } statement ? statement : null;
 
     public void Add(PreparedStatement statement)
     {
@@ -25,7 +25,7 @@ internal sealed class ClientStatements(Session session)
         }
         else
         {
-            session.Prepared[statement.Name] = statement;
+            session.Prepared.Set(statement);
         }
     }
 
@@ -37,7 +37,7 @@ internal sealed class ClientStatements(Session session)
         }
         else
         {
-            session.Prepared.Remove(name);
+            session.Prepared.Remove(name, out _);
         }
     }
 

@@ -146,6 +146,12 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
+        if (name.Length > 0 && session.Prepared.Bytes + sql.Length > session.Services.Options.MaxPreparedBytesPerClient)
+        {
+            await _pipeline.FailAsync(() => session.Fail(SessionErrors.StatementsTooLarge)).ConfigureAwait(false);
+            return;
+        }
+
         var literals = new LiteralList();
         var scan = session.Services.Analyzer.Scan(sql, 0, literals);
         var isUnread = (scan.Outcome == ScanOutcome.Refused && session.IsTransparent) || TransparentCommands.IsMisread(session, sql);
@@ -494,6 +500,10 @@ internal sealed class ExtendedQuery(Session session)
         }
 
         await Relay.FlushClientAsync().ConfigureAwait(false);
+        if (_pipeline.TakeSchemaChange())
+        {
+            await SimpleQuery.SchemaChangedAsync(session).ConfigureAwait(false);
+        }
     }
 
     private void FailedBlock() => session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");

@@ -7,6 +7,8 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>A statement a client has parsed: a server that lacks it is given it again.</summary>
 internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedTypes, uint[] typeOids, StatementShape shape, LiteralList literals, int start, int end, long canonicalId)
 {
+    private const int Overhead = 512;
+
     private readonly byte[] _serverName = canonicalId == 0 ? [] : CanonicalStatements.NameOf(canonicalId);
 
     /// <summary>The client's name; empty for the unnamed statement.</summary>
@@ -34,6 +36,9 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
 
     /// <summary>The name on a server; empty for the unnamed statement.</summary>
     public ReadOnlySpan<byte> ServerName => _serverName;
+
+    /// <summary>What it takes in memory, about: its text and types, and some for the objects around them.</summary>
+    public int Bytes => Overhead + Sql.Length + EncodedTypes.Length;
 
     /// <summary>Its Parse failed: the client does not have it.</summary>
     public bool IsGone { get; set; }

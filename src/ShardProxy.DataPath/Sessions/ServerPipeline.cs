@@ -15,6 +15,7 @@ namespace ShardProxy.DataPath.Sessions;
 internal sealed class ServerPipeline(Session session)
 {
     private readonly List<Executed> _executed = [];
+    private bool _changesSchema;
 
     /// <summary>The server requests go to; null until one is needed.</summary>
     public ServerConnection? Server { get; set; }
@@ -33,6 +34,14 @@ internal sealed class ServerPipeline(Session session)
 
     /// <summary>The server ignores everything until the client's Sync.</summary>
     public bool SkipsToSync => Server is { SkipsToSync: true };
+
+    /// <summary>What routing depends on may have been changed since this was last asked.</summary>
+    public bool TakeSchemaChange()
+    {
+        var changes = _changesSchema;
+        _changesSchema = false;
+        return changes;
+    }
 
     /// <summary>Something executed since the last Sync may leave state that has to be looked for.</summary>
     public bool LeavesState { get; private set; }
@@ -86,7 +95,7 @@ internal sealed class ServerPipeline(Session session)
         {
             if (!server.IsBroken && server.Owed.Count == 0)
             {
-                SimpleQuery.AfterAnswer(session, statement.Shape, statement.Text, server, dispatch.Plan);
+                _changesSchema |= SimpleQuery.AfterAnswer(session, statement.Shape, statement.Text, server, dispatch.Plan);
             }
         }
 
@@ -102,6 +111,7 @@ internal sealed class ServerPipeline(Session session)
     {
         foreach (var (statement, dispatch, server, started) in _executed)
         {
+            _changesSchema |= dispatch.Plan.ChangesSchema;
             StatementAccounting.Account(session, statement.Shape, dispatch, server.Node, started, started);
         }
 

@@ -69,7 +69,7 @@ internal sealed class Session
     public SessionSettings StartupSettings { get; set; } = SessionSettings.Empty;
 
     /// <summary>The client's named prepared statements.</summary>
-    public Dictionary<string, PreparedStatement> Prepared { get; } = new(StringComparer.Ordinal);
+    public PreparedStatements Prepared { get; } = new();
 
     /// <summary>The open transaction has run DDL: when it ends, the texts of statements may mean something else for everybody.</summary>
     public bool ChangesMeaning { get; set; }

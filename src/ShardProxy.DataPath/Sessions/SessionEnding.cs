@@ -22,7 +22,8 @@ internal static class SessionEnding
             }
         }
 
-        return isUnderWay;
+        // Nothing was sent yet: the wait for a server, or for one to be opened, ends.
+        return isUnderWay || (session.WaitingSince != 0 && session.Services.Pools.TryCancelWait(session.Connection.Closed));
     }
 
     /// <summary>The client has left: what its servers do is for nobody. They are cancelled and cut.</summary>

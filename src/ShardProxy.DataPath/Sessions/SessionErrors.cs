@@ -8,6 +8,9 @@ internal static class SessionErrors
     public static readonly ShardProxyError TooManyStatements = new(
         "54000", "SHP-110", "too many prepared statements in this session", "Close statements that are not used, or raise limits.max_prepared_statements.");
 
+    public static readonly ShardProxyError StatementsTooLarge = new(
+        "54000", "SHP-112", "the prepared statements of this session are too large", "Close statements that are not used, or raise limits.max_prepared_bytes.");
+
     public static readonly ShardProxyError SettingsNotSpread = new(
         "25P02", "SHP-160", "parameters that a function has set in this transaction could not be brought to another node", "Use SET or SET LOCAL instead of the function.");
 

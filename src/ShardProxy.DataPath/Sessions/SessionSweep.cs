@@ -1,3 +1,5 @@
+using ShardProxy.Model.Errors;
+
 namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
@@ -67,21 +69,34 @@ internal sealed class SessionSweep : IDisposable
         var since = session.StateSince;
         var elapsed = time.GetElapsedTime(since);
         var options = _services.Options;
+        var own = options.LimitsOf(session.Identity.User);
         switch (session.State)
         {
-            case "idle" when IsOver(elapsed, options.ClientIdleTimeout):
-                session.AskToEnd(new EndRequest(StopErrors.ClientIdle, time.GetTimestamp(), AfterTransaction: false, since));
+            case "idle" when IsOver(elapsed, own.ClientIdleTimeout ?? options.ClientIdleTimeout):
+                EndIdle(session, StopErrors.ClientIdle, "client_idle", since);
                 break;
-            case "idle in transaction" when IsOver(elapsed, options.IdleInTransactionTimeout):
-                session.AskToEnd(new EndRequest(StopErrors.IdleInTransaction, time.GetTimestamp(), AfterTransaction: false, since));
+            case "idle in transaction" when IsOver(elapsed, own.IdleInTransactionTimeout ?? options.IdleInTransactionTimeout):
+                EndIdle(session, StopErrors.IdleInTransaction, "idle_in_transaction", since);
                 break;
-            case "active" when IsOver(elapsed, options.StatementTimeout) && session.HeldCount > 0 && session.LastTimeout != since:
+            case "active" when IsOver(elapsed, own.StatementTimeout ?? options.StatementTimeout) && session.HeldCount > 0 && session.LastTimeout != since:
                 // Once a statement: a server that takes its time to end it is not asked again and again.
                 session.LastTimeout = since;
+                _services.Counters.AddTimeout("statement");
                 session.Relay.CancelReason = StopErrors.StatementTimeout;
                 _ = SessionEnding.CancelAsync(session);
                 break;
         }
+    }
+
+    // Counted once a state: the session may take longer than until the next look to go.
+    private void EndIdle(Session session, ShardProxyError error, string kind, long since)
+    {
+        if (session.EndAsked?.StateSince != since)
+        {
+            _services.Counters.AddTimeout(kind);
+        }
+
+        session.AskToEnd(new EndRequest(error, _services.Time.GetTimestamp(), AfterTransaction: false, since));
     }
 
     private static bool IsOver(TimeSpan elapsed, TimeSpan limit) => limit > TimeSpan.Zero && elapsed >= limit;

@@ -35,7 +35,12 @@ internal static class StatementProvision
             {
                 server.UnnamedStatement = statement;
             }
-            else if (server.Statements.Add(statement.CanonicalId) is { } evicted)
+            else
+            {
+                server.Statements.Add(statement.CanonicalId, statement.Bytes);
+            }
+
+            while (statement.CanonicalId != 0 && server.Statements.TryEvict(out var evicted))
             {
                 MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', CanonicalStatements.NameOf(evicted));
                 server.Owed.Enqueue(ReplyKind.Close, isHidden: true, canonicalId: evicted);

@@ -63,6 +63,24 @@ public static class MetricCatalog
     public static readonly MetricDefinition LoginFailures = DataPath(
         "shardproxy_login_failures_total", MetricType.Counter, "logins", "Client connections that ended before authentication was complete.");
 
+    public static readonly MetricDefinition RejectedLogins = DataPath(
+        "shardproxy_rejected_logins_total", MetricType.Counter, "logins", "Log-ins this proxy refused, by its error code.", "code");
+
+    public static readonly MetricDefinition Timeouts = DataPath(
+        "shardproxy_timeouts_total", MetricType.Counter, "events", "Limits in time that were exceeded, by kind (statement, idle_in_transaction, client_idle, login).", "kind");
+
+    public static readonly MetricDefinition EncryptedSessions = FromViews(
+        "shardproxy_sessions_encrypted", MetricType.Gauge, "sessions", "Client sessions over TLS.");
+
+    public static readonly MetricDefinition PoolReserve = FromViews(
+        "shardproxy_pool_reserve_in_use", MetricType.Gauge, "connections", "Server connections above pool.size, over all pools of a node.", "node");
+
+    public static readonly MetricDefinition PoolLongestWait = FromViews(
+        "shardproxy_pool_longest_wait_seconds", MetricType.Gauge, "seconds", "How long the first in line has waited, the longest of a node's pools.", "node");
+
+    public static readonly MetricDefinition PoolsPaused = FromViews(
+        "shardproxy_pools_paused", MetricType.Gauge, "pools", "Pools of a node that PAUSE holds.", "node");
+
     public static readonly MetricDefinition PoolConnections = FromViews(
         "shardproxy_pool_connections", MetricType.Gauge, "connections", "Server connections by state (idle, leased, opening), over all pools of a node.", "node", "state")
         .Bounded(3 * NodeSeries);
@@ -187,7 +205,8 @@ public static class MetricCatalog
     public static readonly ImmutableArray<MetricDefinition> All =
     [
         Requests, RequestErrors, RequestDuration, RangeRequests, RangeRequestErrors, RangeRequestDuration, RefusedStatements, Bytes,
-        Sessions, SessionsOpened, LoginFailures, PoolConnections, PoolWaiting, PoolWaitSeconds, PoolTimeouts,
+        Sessions, SessionsOpened, LoginFailures, RejectedLogins, Timeouts, EncryptedSessions,
+        PoolConnections, PoolWaiting, PoolReserve, PoolLongestWait, PoolsPaused, PoolWaitSeconds, PoolTimeouts,
         ShapeHits, ShapeMisses, ShapeCount,
         Epoch, HeldStatements, HeldStatementsTotal, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,

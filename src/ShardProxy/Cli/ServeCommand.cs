@@ -18,7 +18,8 @@ internal static class ServeCommand
             Run the proxy in front of your PostgreSQL servers until SIGTERM or Ctrl-C; transactions
             under way may then finish (shutdown.drain_timeout_ms), unless a second signal comes. Writes "ready" when clients can connect; logs go
             to standard error. Every key of the file can also be set as an environment variable, for example SHARDPROXY_POOL_SIZE
-            (`shardproxy check-config --keys` lists them); passwords may come from files.
+            (`shardproxy check-config --keys` lists them); passwords may come from files. With handover.socket, a second one with the
+            same configuration takes over from the first, which ends by itself; no client is refused meanwhile.
 
             Examples:
               shardproxy serve --config shardproxy.yaml
@@ -43,8 +44,12 @@ internal static class ServeCommand
             {
                 output.WriteLine("ready");
                 output.Flush();
-                await Task.Delay(Timeout.Infinite, shutdown).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                await proxy.DrainAsync(atOnce);
+                using var end = CancellationTokenSource.CreateLinkedTokenSource(shutdown, proxy.HandedOver);
+                await Task.Delay(Timeout.Infinite, end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+                // To a process that drains already because another has taken over, the first signal is the second.
+                using var now = CancellationTokenSource.CreateLinkedTokenSource(atOnce, shutdown.IsCancellationRequested ? CancellationToken.None : shutdown);
+                await proxy.DrainAsync(now.Token);
             }
             finally
             {

@@ -38,7 +38,7 @@ internal sealed class ConfigReloader(ProxyOptions initial, IReadOnlyList<IReload
 
                 notices.AddRange(loaded.Warnings);
                 notices.AddRange(AtStartOnly(_current, read).Select(key => $"{key} takes effect at the next start"));
-                next = _current with { Users = read.Users, Authentication = read.Authentication, TrustsClients = read.TrustsClients, Pool = read.Pool, Limits = read.Limits, Log = _current.Log with { Level = read.Log.Level }, DrainTimeout = read.DrainTimeout };
+                next = _current with { Users = read.Users, Authentication = read.Authentication, TrustsClients = read.TrustsClients, Pool = read.Pool, Limits = read.Limits, Log = _current.Log with { Level = read.Log.Level }, DrainTimeout = read.DrainTimeout, HandoverClientWait = read.HandoverClientWait };
             }
             else
             {
@@ -66,7 +66,10 @@ internal sealed class ConfigReloader(ProxyOptions initial, IReadOnlyList<IReload
             ("nodes", !now.Nodes.SequenceEqual(read.Nodes)),
             ("tls", now.Tls != read.Tls),
             ("limits.max_statement_shapes", now.Limits.MaxStatementShapes != read.Limits.MaxStatementShapes),
+            ("limits.buffer_bytes", now.Limits.BufferBytes != read.Limits.BufferBytes),
+            ("pool.max_prepared_bytes", now.Pool.MaxPreparedBytes != read.Pool.MaxPreparedBytes),
             ("catalog", now.Catalog != read.Catalog),
+            ("handover.socket", now.HandoverSocket != read.HandoverSocket),
             ("planner", now.Planner != read.Planner),
             ("log.format", now.Log.IsJson != read.Log.IsJson),
         ];

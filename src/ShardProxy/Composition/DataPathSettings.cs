@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using ShardProxy.Configuration;
 using ShardProxy.DataPath;
 using ShardProxy.Wire.Tls;
+using ShardProxy.Wire.Transport;
 
 namespace ShardProxy.Composition;
 
@@ -39,9 +40,21 @@ internal static class DataPathSettings
         IdleInTransactionTimeout = options.Limits.IdleInTransactionTimeout,
         ClientIdleTimeout = options.Limits.ClientIdleTimeout,
         MaxClients = options.Limits.MaxClients,
+        UserLimits = options.Users.Where(u => u.Limits != UserLimits.None).ToDictionary(u => u.Name, u => u.Limits, StringComparer.Ordinal),
+        MaxUserConnections = options.Limits.MaxUserConnections,
+        MaxDatabaseConnections = options.Limits.MaxDatabaseConnections,
         MaxUnauthenticated = options.Limits.MaxUnauthenticated,
         MaxMessageBytes = options.Limits.MaxMessageBytes,
         MaxPreparedPerClient = options.Limits.MaxPreparedStatements,
+        MaxPreparedBytesPerClient = options.Limits.MaxPreparedBytes,
+    };
+
+    /// <summary>The sockets' part.</summary>
+    public static SocketTransportOptions Sockets(ProxyOptions options) => new()
+    {
+        EventLoops = options.Transport.EventLoops,
+        ReadThresholdBytes = options.Limits.BufferBytes,
+        WriteThresholdBytes = options.Limits.BufferBytes,
     };
 
     private static DataPathOptions AtStart(ProxyOptions options, ILoggerFactory loggers) => new()
@@ -54,6 +67,7 @@ internal static class DataPathSettings
         MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
         Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
         NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
+        MaxPreparedBytesPerServer = options.Pool.MaxPreparedBytes,
         DemandsTls = options.Tls is { IsRequired: true },
     };
 

@@ -11,6 +11,9 @@ internal interface IProxyHost
     /// <summary>Where HTTP is answered, with the real port.</summary>
     IPEndPoint Admin { get; }
 
+    /// <summary>Cancelled when another process has taken over: this one is to drain and stop.</summary>
+    CancellationToken HandedOver => CancellationToken.None;
+
     /// <summary>Returns when clients can connect. On failure everything already started has been stopped.</summary>
     Task StartAsync(CancellationToken cancellationToken);
 

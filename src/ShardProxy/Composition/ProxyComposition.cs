@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
@@ -15,6 +16,7 @@ using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Planner;
 using ShardProxy.DataPath;
 using ShardProxy.DataPath.Servers;
+using ShardProxy.Handover;
 using ShardProxy.Model.Plans;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
@@ -41,7 +43,7 @@ internal static class ProxyComposition
 
         // Data plane. Until the catalog has spoken it knows the nodes and no table; it does not listen before.
         DescriptorLimit.Check(options.Limits.MaxClients, nodes.Length * options.Pool.Size, loggers.CreateLogger("ShardProxy.Composition.DescriptorLimit"));
-        var transport = ProxyTransport.Create(options.Transport.Kind, new SocketTransportOptions { EventLoops = options.Transport.EventLoops }, loggers);
+        var transport = ProxyTransport.Create(options.Transport.Kind, DataPathSettings.Sockets(options), loggers);
         var analyzer = new StatementAnalyzer(new SqlOptions { MaxShapes = options.Limits.MaxStatementShapes, MaxStatementBytes = options.Limits.MaxMessageBytes });
         var console = new DeferredConsole();
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
@@ -53,6 +55,8 @@ internal static class ProxyComposition
         ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
             ? new PostgresCatalogStore(NpgsqlDataSource.Create(ConnectionString(address, options.ProxyId)), time, ownsSource: true)
             : new InMemoryCatalogStore(time);
+        var handover = new ProcessHandover(options.HandoverSocket, options.ProxyId, time, loggers.CreateLogger<ProcessHandover>());
+        plane.CancelElsewhere = handover.CancelElsewhereAsync;
         var logins = options.Nodes.ToDictionary(n => n.Name, n => n.Address, StringComparer.Ordinal);
         var control = new ControlPlane(
             new ControlPlaneOptions
@@ -60,9 +64,11 @@ internal static class ProxyComposition
                 ProxyId = options.ProxyId,
                 Nodes = nodes,
                 Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
+                IsHandingOver = () => handover.IsOlderThere,
+                Self = plane,
             },
             store,
-            plane,
+            new PairedFleet(plane, handover),
             time);
         schema.Attach(control);
 
@@ -88,7 +94,7 @@ internal static class ProxyComposition
             RangeStatistics = estimator,
             Config = new ConfigView(() => reloader.Current),
             Proxy = new ProxyControl(plane.Control, reloader),
-            Product = new ProductInfo(Version(), options.ProxyId, RuntimeInformation.FrameworkDescription, time.GetUtcNow()),
+            Product = new ProductInfo(Version(), options.ProxyId, RuntimeInformation.FrameworkDescription, time.GetUtcNow()) { ProcessId = Environment.ProcessId, Handover = () => handover.State },
         };
         console.Attach(new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>()));
         var background = new BackgroundWork();
@@ -99,8 +105,9 @@ internal static class ProxyComposition
             : null;
         var http = new AdminHttpServer(
             AdminOptionsOf(options, adminCertificates),
-            new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : plane.IsDraining ? "the proxy is about to end" : null))]),
+            new AdminPages(backend, metrics, [new ReadinessCheck("nodes", topology.NodesDownAsync), new ReadinessCheck("listener", _ => new(plane.EndPoint is null ? "the listener is not open yet" : plane.IsDraining ? "the proxy is about to end" : null)), new ReadinessCheck("hand-over", _ => default) { Note = () => handover.State }]),
             loggers);
+        handover.Attach(plane, control, () => CloseAsync(http));
         var hangup = new HangupReload(() => plane.ReloadLogins(), () => adminCertificates?.Reload());
         HostStage[] stages =
         [
@@ -112,6 +119,8 @@ internal static class ProxyComposition
                     part.Dispose();
                 }
             })),
+            new("client address", _ => Run(() => CheckAddress(options)), _ => Task.CompletedTask),
+            new("hand-over", handover.BeginAsync, _ => Run(handover.Dispose)),
             new("catalog", async ct => await store.InitializeAsync(ct), async _ => await store.DisposeAsync()),
             new("control plane", control.StartAsync, async _ => await control.DisposeAsync()),
             new("node checks", ct => topology.StartAsync(sizes, time, ct), async _ =>
@@ -122,6 +131,7 @@ internal static class ProxyComposition
             new("range sizes", _ => Run(() => background.Start(rangeBytes.RunAsync)), _ => Task.CompletedTask),
             new("load collector", _ => Run(() => background.Start(collector.RunAsync)), _ => background.StopAsync()),
             new("planner", _ => Run(planner.Start), async _ => await planner.DisposeAsync()),
+            new("ports", handover.CommitAsync, _ => Task.CompletedTask),
             new("admin HTTP", http.StartAsync, async ct =>
             {
                 await http.StopAsync(ct);
@@ -129,9 +139,10 @@ internal static class ProxyComposition
             }),
             new("reload on SIGHUP", _ => Run(hangup.Start), _ => Run(hangup.Dispose)),
             new("client listener", async ct => await plane.StartAsync(ct), async _ => await plane.DisposeAsync()),
+            new("next hand-over", _ => Run(handover.Open), _ => Task.CompletedTask),
         ];
         return new ProxyHost(
-            stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>(), ct => DrainAsync(plane, reloader.Current.DrainTimeout, time, ct));
+            stages, () => plane.EndPoint ?? options.Listen, () => http.EndPoint, time, loggers.CreateLogger<ProxyHost>(), ct => DrainAsync(plane, handover, reloader.Current, time, ct), handover.HandedOver);
     }
 
     /// <summary>How the control side connects to a database of a node.</summary>
@@ -159,11 +170,36 @@ internal static class ProxyComposition
         Certificate = certificates is null ? null : () => certificates.Current.Context,
     };
 
-    private static async Task DrainAsync(DataPlane plane, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task DrainAsync(DataPlane plane, ProcessHandover handover, ProxyOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var deadline = new CancellationTokenSource(limit, time);
-        using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        using var atOnce = CancellationTokenSource.CreateLinkedTokenSource(handover.MustEnd, cancellationToken);
+        if (handover.HandedOver.IsCancellationRequested)
+        {
+            using var patience = new CancellationTokenSource(options.HandoverClientWait, time);
+            using var until = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, atOnce.Token);
+            await plane.WaitForClientsAsync(until.Token);
+        }
+
+        using var deadline = new CancellationTokenSource(options.DrainTimeout, time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, atOnce.Token);
         await plane.DrainAsync(end.Token);
+    }
+
+    // One that is taken is found before the catalog is touched: a second process of the same name would pass for the holder of its lease.
+    private static void CheckAddress(ProxyOptions options)
+    {
+        if (options.HandoverSocket is null)
+        {
+            using var probe = new Socket(options.Listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            probe.Bind(options.Listen);
+        }
+    }
+
+    // For the next process to have the port; answers under way get a moment.
+    private static async Task CloseAsync(AdminHttpServer http)
+    {
+        using var moment = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        await http.StopAsync(moment.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private static Task Run(Action action)

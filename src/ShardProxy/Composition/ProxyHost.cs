@@ -13,9 +13,10 @@ namespace ShardProxy.Composition;
 /// <param name="timeProvider">Measures the stop budget.</param>
 /// <param name="logger">Receives what goes wrong while stopping.</param>
 /// <param name="drain">Sends clients away between their transactions, or null.</param>
+/// <param name="handedOver">Cancelled when another process has taken over.</param>
 internal sealed partial class ProxyHost(
     IReadOnlyList<HostStage> stages, Func<IPEndPoint> listen, Func<IPEndPoint> admin, TimeProvider timeProvider, ILogger<ProxyHost> logger,
-    Func<CancellationToken, Task>? drain = null) : IProxyHost
+    Func<CancellationToken, Task>? drain = null, CancellationToken handedOver = default) : IProxyHost
 {
     /// <summary>For all stages together; the local servers of <c>dev</c> need the rest of the two seconds.</summary>
     public static readonly TimeSpan StopBudget = TimeSpan.FromMilliseconds(600);
@@ -25,6 +26,8 @@ internal sealed partial class ProxyHost(
     public IPEndPoint Listen => listen();
 
     public IPEndPoint Admin => admin();
+
+    public CancellationToken HandedOver => handedOver;
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {

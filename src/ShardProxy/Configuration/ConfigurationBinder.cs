@@ -45,6 +45,10 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 _read.Integer("limits.max_prepared_statements"),
                 _read.Integer("limits.max_statement_shapes"))
             {
+                MaxPreparedBytes = _read.Integer("limits.max_prepared_bytes"),
+                BufferBytes = _read.Integer("limits.buffer_bytes"),
+                MaxUserConnections = _read.Integer("limits.max_user_connections"),
+                MaxDatabaseConnections = _read.Integer("limits.max_database_connections"),
                 MaxUnauthenticated = _read.Integer("limits.max_unauthenticated"),
                 StatementTimeout = _read.Milliseconds("limits.statement_timeout_ms"),
                 IdleInTransactionTimeout = _read.Milliseconds("limits.idle_in_transaction_timeout_ms"),
@@ -59,6 +63,8 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 },
                 _read.Integer("transport.event_loops")),
             DrainTimeout = _read.Milliseconds("shutdown.drain_timeout_ms"),
+            HandoverSocket = HandoverSocket(),
+            HandoverClientWait = _read.Milliseconds("handover.client_wait_ms"),
             Catalog = Catalog(nodes, database),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
@@ -90,6 +96,7 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             IdleTimeout = _read.Milliseconds("pool.idle_timeout_ms"),
             MaxLifetime = _read.Milliseconds("pool.max_lifetime_ms"),
             CheckAfterIdle = _read.Milliseconds("pool.check_after_idle_ms"),
+            MaxPreparedBytes = _read.Integer("pool.max_prepared_bytes"),
             NodeDownWait = _read.Milliseconds("pool.node_down_wait_ms"),
         };
         if (pool.Minimum > pool.Size)
@@ -121,6 +128,34 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
 
         _read.Report($"{section}.host", $"\"{host}\" is not an address of this machine; write 127.0.0.1, 0.0.0.0 for every IPv4 address, or '::' for every address");
         return new IPEndPoint(IPAddress.Loopback, port);
+    }
+
+    private UserLimits LimitsOf(string prefix)
+    {
+        return new UserLimits(
+            Own("max_connections"), Time("statement_timeout_ms"), Time("idle_in_transaction_timeout_ms"), Time("client_idle_timeout_ms"));
+
+        int? Own(string key) => _read.Integer(prefix + key) is >= 0 and var value ? value : null;
+
+        TimeSpan? Time(string key) => Own(key) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null;
+    }
+
+    private string? HandoverSocket()
+    {
+        // sockaddr_un has 108 bytes for it.
+        const int longest = 100;
+        var path = _read.Text("handover.socket");
+        if (path is { Length: > longest })
+        {
+            _read.Report("handover.socket", $"longer than {longest} characters, which is too long for a Unix socket");
+        }
+
+        if (path is not null && (_read.Choice("transport.kind") == "kestrel" || !Wire.Transport.Epoll.EpollTransport.IsSupported))
+        {
+            _read.Report("handover.socket", "a hand-over needs the epoll transport, which Linux has");
+        }
+
+        return path;
     }
 
     private string ProxyId()
@@ -198,7 +233,7 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                     values.SourceOf(prefix), prefix + "password", $"missing; write password, or password_file, or set {EnvironmentSource.VariableOf(prefix + "password")}"));
             }
 
-            users.Add(new UserOptions(name, password, _read.Flag(prefix + "admin")) { IsMonitor = _read.Flag(prefix + "monitor") });
+            users.Add(new UserOptions(name, password, _read.Flag(prefix + "admin")) { IsMonitor = _read.Flag(prefix + "monitor"), Limits = LimitsOf(prefix) });
         }
 
         if (users.Count == 0 && authentication.UserFile is null && !authentication.ServesHomeRoles)

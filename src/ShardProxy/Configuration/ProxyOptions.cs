@@ -39,6 +39,12 @@ internal sealed record ProxyOptions
     /// <summary>How long transactions may go on after the proxy was asked to end.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How a second process takes over from this one; null when none can.</summary>
+    public string? HandoverSocket { get; init; }
+
+    /// <summary>How long clients are served on after that before they are sent away.</summary>
+    public TimeSpan HandoverClientWait { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>The file it was read from; null when it was made otherwise.</summary>
     public string? File { get; init; }
 
@@ -65,6 +71,8 @@ internal sealed record ServerAddress(string Host, int Port, string User, Secret?
 internal sealed record UserOptions(string Name, Secret? Password, bool IsAdmin)
 {
     public bool IsMonitor { get; init; }
+
+    public UserLimits Limits { get; init; } = UserLimits.None;
 }
 
 /// <summary>Encryption towards clients.</summary>
@@ -115,6 +123,8 @@ internal sealed record PoolOptions(int Size, TimeSpan MaxWait, TimeSpan ConnectT
     /// <summary>Zero for never.</summary>
     public TimeSpan CheckAfterIdle { get; init; } = TimeSpan.FromSeconds(30);
 
+    public int MaxPreparedBytes { get; init; } = 4 * 1024 * 1024;
+
     public TimeSpan NodeDownWait { get; init; } = TimeSpan.FromSeconds(5);
 }
 
@@ -128,6 +138,17 @@ internal sealed record LimitOptions(
     public TimeSpan ClientIdleTimeout { get; init; }
 
     public int MaxUnauthenticated { get; init; } = 5_000;
+
+    /// <summary>0 for any number.</summary>
+    public int MaxUserConnections { get; init; }
+
+    /// <summary>0 for any number.</summary>
+    public int MaxDatabaseConnections { get; init; }
+
+    public int MaxPreparedBytes { get; init; } = 16 * 1024 * 1024;
+
+    /// <summary>Each way of a connection.</summary>
+    public int BufferBytes { get; init; } = 64 * 1024;
 }
 
 /// <summary>What drives the sockets; 0 loops for the transport's own choice.</summary>

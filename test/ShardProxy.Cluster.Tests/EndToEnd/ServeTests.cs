@@ -1,7 +1,4 @@
 using System.Net;
-using System.Net.Security;
-using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Npgsql;
 using NUnit.Framework;
@@ -140,28 +137,10 @@ internal sealed class ServeTests
         var second = authority.IssueServer();
         proxy.Signal(1);
         await Eventually.IsTrueAsync(
-            async () => await ThumbprintAsync(proxy.Address("proxy").Port, cancellationToken) == second.Thumbprint, TimeSpan.FromSeconds(30), "the new certificate is not shown", cancellationToken);
+            async () => await ShownCertificate.ThumbprintAsync(proxy.Address("proxy").Port, cancellationToken) == second.Thumbprint, TimeSpan.FromSeconds(30), "the new certificate is not shown", cancellationToken);
         Assert.That(proxy.HasExited, Is.False, proxy.Output);
         var clear = new NpgsqlConnectionStringBuilder(proxy.ConnectionString()) { SslMode = SslMode.Disable, Pooling = false }.ConnectionString;
         Assert.That(async () => await (await Db.OpenAsync(clear, cancellationToken)).DisposeAsync(), Throws.TypeOf<PostgresException>().With.Property("SqlState").EqualTo("28000"));
-    }
-
-    private static async Task<string> ThumbprintAsync(int port, CancellationToken cancellationToken)
-    {
-        using var socket = new TcpClient();
-        await socket.ConnectAsync(IPAddress.Loopback, port, cancellationToken);
-        await using var tls = new SslStream(socket.GetStream(), leaveInnerStreamOpen: false);
-        var thumbprint = "";
-        await tls.AuthenticateAsClientAsync(
-            new SslClientAuthenticationOptions
-            {
-                TargetHost = "localhost",
-                ApplicationProtocols = [new SslApplicationProtocol("postgresql")],
-                CertificateChainPolicy = new X509ChainPolicy { VerificationFlags = X509VerificationFlags.AllFlags },
-                RemoteCertificateValidationCallback = (_, certificate, _, _) => (thumbprint = ((X509Certificate2)certificate!).Thumbprint).Length > 0,
-            },
-            cancellationToken);
-        return thumbprint;
     }
 
     private static Task UntilReadinessIsAsync(HttpClient http, HttpStatusCode status, CancellationToken cancellationToken) => Eventually.IsTrueAsync(
@@ -170,18 +149,11 @@ internal sealed class ServeTests
         $"/readyz did not become {status}",
         cancellationToken);
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     private Task<long> CountAsync(int node, CancellationToken cancellationToken) => _cluster.ScalarAsync<long>(node, "SELECT count(*) FROM served", cancellationToken);
 
     private ProxyProcessOptions Configured(string id, string listen = "", string reader = "")
     {
-        var (port, adminPort) = (FreePort(), FreePort());
+        var (port, adminPort) = (ServeFile.FreePort(), ServeFile.FreePort());
         var file = Path.Combine(_directory.FullName, id + ".yaml");
         File.WriteAllText(
             file,

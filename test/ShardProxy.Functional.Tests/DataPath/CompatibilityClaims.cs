@@ -11,14 +11,14 @@ internal static class CompatibilityClaims
     public static readonly IReadOnlyDictionary<string, Held> All = new Dictionary<string, Held>(StringComparer.Ordinal)
     {
         ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
-        ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers"),
+        ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
         ["A pipeline outside a transaction block that touches several nodes"] = By("ShardedTests.APipelineOutsideABlockStaysOnOneNode"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
             By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Several statements in one query string"] = Says(
             ("SELECT * FROM plain; SELECT 2", Runs),
             ("SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4; SELECT * FROM a WHERE id = 5", "SHP-213")),
-        ["Cancel"] = By("ServerLossTests.ACancelReachesTheServerAtWorkAndNobodyElse"),
+        ["Cancel"] = By("ServerLossTests.ACancelReachesTheServerAtWorkAndNobodyElse", "CancelPhaseTests.WhileItWaitsForAConnection", "CancelPhaseTests.DuringACommitOverNodesAllOrNothing"),
         ["Syntax newer than PostgreSQL 15 (`MERGE … RETURNING`, `JSON_TABLE`, `RETURNING WITH (OLD AS …)`)"] = By("NewerSyntaxTests.NewerSyntaxIsTheServersOnUnshardedTables"),
         ["Log-in"] = By("LoginMethodTests.Md5LetsInWhoKnowsThePassword", "LoginMethodTests.ACertificateIsAProof", "LoginMethodTests.TheFirstRuleThatMatchesDecides"),
         ["TLS"] = By("ClientTlsTests.LibpqConnectsEncrypted", "NodeTlsTests.TheServersSeeAnEncryptedConnection"),
@@ -29,7 +29,7 @@ internal static class CompatibilityClaims
         ["They live on the home node."] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.TheSameMessagesComeBack"),
         ["As long as no table is"] = By("UnshardedTests.TheSameMessagesComeBack", "TransparencyTests.A_session_of_psql_runs_as_on_one_server", "TransparencyTests.A_dump_is_the_same_as_a_direct_one"),
         ["A new connection is not a new server session: `pg_stat_database.sessions` grows with server connections, and a statistics view may lag by what another server has not reported yet"] =
-            By("PoolTests.TheLineIsFirstComeFirstServed"),
+            By("DifferenceTests.ANewConnectionIsNoNewServerSession"),
         ["A library that another client's function or `LOAD` brought in is loaded already: a parameter of its prefix that it does not know is refused at once, not at `LOAD`"] =
             By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded"),
         ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with two `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
@@ -84,18 +84,19 @@ internal static class CompatibilityClaims
         ["A write that reads unsharded tables or the system catalogs"] = Says(("INSERT INTO ref SELECT id, v FROM plain", "SHP-203")),
         ["A write together with a sharded table"] = Says(("WITH q AS (DELETE FROM ref RETURNING id) SELECT * FROM a WHERE id = 1", "SHP-212")),
         ["`MERGE`, `EXPLAIN` and cursors of a write"] = Says(("EXPLAIN DELETE FROM ref", "SHP-210")),
-        ["A `serial` column of a replicated"] = By("TableDistributionTests.A_replicated_table_has_every_row_on_every_node"),
+        ["A `serial` column of a replicated"] = By("DifferenceTests.ASerialOfAReplicatedTableIsGivenAValueOrRefused"),
         ["`ALTER TABLE`, `CREATE INDEX`, `DROP TABLE`,"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone", "OneAnswerTests.DdlThatKeepsTheKeyRunsOnEveryNode", "ShardedTests.LocksAndAnalyzeMeanEveryNodeOrAreRefused"),
         ["`ALTER TABLE … RENAME`, `SET SCHEMA`, `REFERENCES`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
             ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
         ["`CREATE TABLE … (LIKE t)`, a foreign key to a sharded or replicated table"] = Says(("CREATE TABLE c (LIKE a)", "SHP-210"), ("CREATE TABLE c (a_id bigint REFERENCES a)", "SHP-210")),
         ["One statement over placed and unsharded tables, other than `DROP TABLE` and `TRUNCATE` without CASCADE"] = Says(("TRUNCATE a, plain CASCADE", "SHP-218")),
-        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `ROLE`, `EXTENSION`"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone"),
+        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `ROLE`, `EXTENSION`"] = By("DifferenceTests.WhatTablesUseIsMadeOnTheHomeNodeOnly"),
         ["Statements of one transaction may go"] = By("ShardedTests.TransactionsOverNodesAreAllOrNothing", "ServerLossTests.ACommitOverNodesCutAtEachStep"),
         ["Savepoints, isolation levels, `SET LOCAL` and"] = By("ShardedTests.SavepointsHoldOverNodesThatJoinLater"),
         ["The client's own `PREPARE TRANSACTION` works"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
         ["`BEGIN` is lazy"] = By("OneAnswerTests.TheTimeIsTheTransactionsOwn"),
-        ["No snapshot over nodes."] = By("OneAnswerTests.LocksOnSeveralNodesEndWithTheirSession"),
+        ["No snapshot over nodes."] = By(
+            "DifferenceTests.EachNodeHasASnapshotOfItsOwn", "DifferenceTests.SerializableFindsConflictsOfOneNodeOnly", "DifferenceTests.ADeadlockOverNodesEndsByATimeOut"),
         ["Settings are carried."] = By(
             "SessionTruthTests.DefaultsAreThoseOfTheStartupPacket", "SessionTruthTests.ReportedParametersAreTrueAfterARollback", "SessionTruthTests.WhatAFunctionSetIsCarriedAndPinsNothing",
             "SessionTruthTests.RolesAreCarriedAndEndInTheRightOrder"),
@@ -108,8 +109,8 @@ internal static class CompatibilityClaims
         ["Process ids."] = By("BackendIdentityTests.EachClientIsItsOwnBackendWhileThereIsRoom", "BackendIdentityTests.ClientsBeyondThePoolAreServedAndHaveKeysOfTheirOwn", "BackendIdentityTests.NobodyIsGivenTheServerOfAnotherWhileThereIsRoom"),
         ["A server that ends"] = By("SessionTruthTests.ALostServerEndsOnlySessionsWhoseStateItHeld", "BackendIdentityTests.ATimeOutOfItsOwnEndsTheClient"),
         ["System catalogs are the home node's."] = Says(("SELECT count(*) FROM pg_class WHERE relname = 'plain'", Runs)),
-        ["Statements over several nodes"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),
-        ["Statement text on the servers"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone"),
+        ["Statements over several nodes"] = By("DifferenceTests.TheHomeNodeSpeaksForAll"),
+        ["Statement text on the servers"] = By("DifferenceTests.StatementsAreTheClientsTextOnEveryServer"),
         ["While a range is cut over"] = By("BarrierTests.AHeldRangeStopsNewWorkOnItOnly"),
         ["Cursors"] = By("CursorTests.EachIsReadWhereItWasDeclared"),
         ["Bytes buffered"] = By("BackpressureTests.Clients_that_stop_reading_a_large_result_stop_their_servers", "BackpressureTests.Clients_that_copy_into_a_stalled_server_are_not_read"),

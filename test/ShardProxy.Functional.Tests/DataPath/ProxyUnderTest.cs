@@ -38,6 +38,9 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
 
     public DataPlane Plane { get; }
 
+    /// <summary>What it was started with.</summary>
+    public DataPathOptions Options { get; private init; } = null!;
+
     public string Database { get; }
 
     public int Port => Plane.EndPoint!.Port;
@@ -78,7 +81,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var plane = new DataPlane(
             options, (placement ?? new Placement()).Build(all), analyzer, transport, new SystemNodeAddress(), new NoConsole(), observer, TimeProvider.System, NullLoggerFactory.Instance);
         await plane.StartAsync(CancellationToken.None);
-        return new ProxyUnderTest(plane, analyzer, transport, observer, database);
+        return new ProxyUnderTest(plane, analyzer, transport, observer, database) { Options = options };
     }
 
     /// <summary>In front of a cluster's first nodes.</summary>

@@ -75,7 +75,7 @@ internal sealed class ConsoleEngineTests
             Assert.That(nodes.Rows[1], Is.EqualTo(new[] { "2", "node2", "127.0.0.1", "5002", "f", "down", "500", "1", null }));
             Assert.That(tables.Rows[0], Is.EqualTo(new[] { "public", "accounts", "sharded", "accounts", "id", "active" }));
             Assert.That(tables.Rows[1], Is.EqualTo(new[] { "public", "countries", "replicated", null, null, "active" }));
-            Assert.That(version.Rows[0], Is.EqualTo(new[] { "9.8.7", "proxy-a", ".NET 10", "2026-03-01 12:00:00.000000+00", "17" }));
+            Assert.That(version.Rows[0], Is.EqualTo(new[] { "9.8.7", "proxy-a", ".NET 10", "2026-03-01 12:00:00.000000+00", "17", "0", null }));
             Assert.That(config.Rows.Select(r => r[0]), Is.EqualTo(new[] { "listen.port", "pool.size" }));
         });
     }
