@@ -17,6 +17,15 @@ internal sealed class ClientStatements(Session session)
     public PreparedStatement? Find(string name) =>
         (name.Length == 0 ? _unnamed : session.Prepared.Find(name)) is { IsGone: false } statement ? statement : null;
 
+    /// <summary>Why one more may not be prepared, or null.</summary>
+    public Model.Errors.ShardProxyError? Refusal(string name, int sqlBytes)
+    {
+        var options = session.Services.Options;
+        return StatementCount >= options.MaxPreparedPerClient ? SessionErrors.TooManyStatements
+            : name.Length > 0 && session.Prepared.Bytes + sqlBytes > options.MaxPreparedBytesPerClient ? SessionErrors.StatementsTooLarge
+            : null;
+    }
+
     public void Add(PreparedStatement statement)
     {
         if (statement.Name.Length == 0)

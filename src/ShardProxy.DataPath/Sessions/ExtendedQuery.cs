@@ -140,15 +140,9 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (_names.StatementCount >= session.Services.Options.MaxPreparedPerClient)
+        if (_names.Refusal(name, sql.Length) is { } full)
         {
-            await _pipeline.FailAsync(() => session.Fail(SessionErrors.TooManyStatements)).ConfigureAwait(false);
-            return;
-        }
-
-        if (name.Length > 0 && session.Prepared.Bytes + sql.Length > session.Services.Options.MaxPreparedBytesPerClient)
-        {
-            await _pipeline.FailAsync(() => session.Fail(SessionErrors.StatementsTooLarge)).ConfigureAwait(false);
+            await _pipeline.FailAsync(() => session.Fail(full)).ConfigureAwait(false);
             return;
         }
 
@@ -492,7 +486,6 @@ internal sealed class ExtendedQuery(Session session)
             session.Transaction.EndImplicit();
             _names.ClearPortals();
         }
-
         await SimpleQuery.SettleAsync(session).ConfigureAwait(false);
         if (!forwarded)
         {
@@ -500,10 +493,7 @@ internal sealed class ExtendedQuery(Session session)
         }
 
         await Relay.FlushClientAsync().ConfigureAwait(false);
-        if (_pipeline.TakeSchemaChange())
-        {
-            await SimpleQuery.SchemaChangedAsync(session).ConfigureAwait(false);
-        }
+        await _pipeline.TellSchemaChangeAsync().ConfigureAwait(false);
     }
 
     private void FailedBlock() => session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");

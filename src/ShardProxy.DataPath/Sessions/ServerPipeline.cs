@@ -35,12 +35,12 @@ internal sealed class ServerPipeline(Session session)
     /// <summary>The server ignores everything until the client's Sync.</summary>
     public bool SkipsToSync => Server is { SkipsToSync: true };
 
-    /// <summary>What routing depends on may have been changed since this was last asked.</summary>
-    public bool TakeSchemaChange()
+    /// <summary>Tells the control plane if what routing depends on may have been changed since this was last called.</summary>
+    public ValueTask TellSchemaChangeAsync()
     {
         var changes = _changesSchema;
         _changesSchema = false;
-        return changes;
+        return changes ? SimpleQuery.SchemaChangedAsync(session) : ValueTask.CompletedTask;
     }
 
     /// <summary>Something executed since the last Sync may leave state that has to be looked for.</summary>
