@@ -34,6 +34,10 @@ internal sealed class SimpleQuery(Session session)
         {
             switch (scan.Outcome)
             {
+                case ScanOutcome.Empty when session.IsTransparent && session.Services.Kills.IsRecent:
+                    // Drivers ask so whether their backend is still there: it is the one to say.
+                    readyWasSent = await RunOneAsync(StatementShape.Unread, payload, text, 0).ConfigureAwait(false);
+                    break;
                 case ScanOutcome.Empty:
                     MessageWriter.Empty(session.Output, BackendTag.EmptyQueryResponse);
                     break;

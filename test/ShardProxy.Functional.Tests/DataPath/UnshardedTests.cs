@@ -100,6 +100,21 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         Assert.That((await next.QueryAsync("SELECT current_user = session_user, current_setting('my.own', true)")).Rows[0], Is.EqualTo(new[] { "t", null }));
     }
 
+    // lib/pq's Ping is an empty query: it has to find out that the backend was ended.
+    [Test]
+    public async Task AnEmptyQueryTellsOfTheEndOfItsBackend()
+    {
+        await using var proxy = await StartProxyAsync(poolSize: 3);
+        using var victim = await proxy.LoginAsync();
+        using var killer = await proxy.LoginAsync();
+        Assert.That((await victim.QueryAsync(";")).ToString(), Is.EqualTo((await killer.QueryAsync(";")).ToString()));
+        await killer.QueryAsync($"SELECT pg_terminate_backend({victim.ProcessId})");
+        await victim.SendAsync(Query(";"));
+        var end = await victim.ReadUntilReadyAsync();
+        Assert.That((end.SqlState, end.Status), Is.EqualTo(("57P01", (char?)null)), end.ToString());
+        Assert.That((await killer.QueryAsync(";")).ToString(), Is.EqualTo("I\nZ[I]"));
+    }
+
     [TestCaseSource(nameof(Scripts))]
     public async Task TheSameMessagesComeBackWhileOtherClientsUseTheServers(byte[][][] steps)
     {
