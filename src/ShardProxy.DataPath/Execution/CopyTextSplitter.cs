@@ -95,6 +95,13 @@ internal sealed class CopyTextSplitter : ICopySplitter
             return true;
         }
 
+        if (_escaped && _copy.Format == CopyFormat.Text)
+        {
+            // A backslash without anything behind it: the line end that is added here would become a value's.
+            Refusal = RoutingErrors.CopyFormat;
+            return false;
+        }
+
         _partial.Write("\n"u8);
         var done = Emit(_partial.WrittenSpan, row);
         _partial.ResetWrittenCount();

@@ -23,6 +23,7 @@ internal sealed class ExtendedQuery(Session session)
     private readonly ClientStatements _names = new(session);
     private readonly ServerPipeline _pipeline = new(session);
     private DescribeRequest? _describe;
+    private OwnPortals? _own;
     private bool _inBatch;
 
     /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
@@ -327,53 +328,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        var errors = session.Errors;
-        if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
-        {
-            await _pipeline.TransactionCommandAsync(transaction).ConfigureAwait(false);
-        }
-        else if (portal.Statement.IsLocalIn(session))
-        {
-            await _pipeline.SyncServerAsync().ConfigureAwait(false);
-            await SessionCommands.RunAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false);
-        }
-        else if (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted)
-        {
-            // What was executed before is an implicit transaction with it, on one node.
-            await _pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
-        }
-        else if (portal.HasRun && portal.Dispatch.Plan.Kind == RouteKind.Aggregate)
-        {
-            MessageWriter.CString(session.Output, BackendTag.CommandComplete, "SELECT 0");
-        }
-        else if (portal.HasRun)
-        {
-            session.Fail("55000", $"portal \"{name}\" cannot be run");
-        }
-        else
-        {
-            portal.HasRun = true;
-            await ExecuteSeveralAsync(portal).ConfigureAwait(false);
-        }
-
-        // An error of these commands has been written: the rest of the pipeline is skipped.
-        _pipeline.SkipToSync |= session.Errors != errors;
-    }
-
-    private async ValueTask ExecuteSeveralAsync(Portal portal)
-    {
-        await _pipeline.SyncServerAsync().ConfigureAwait(false);
-        _pipeline.Server = null;
-        var dispatch = portal.Dispatch;
-        var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
-        if (dispatch.Plan.Kind == RouteKind.Aggregate)
-        {
-            await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else
-        {
-            await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
+        await (_own ??= new OwnPortals(session, _pipeline)).RunAsync(portal, name).ConfigureAwait(false);
     }
 
     private async ValueTask CloseAsync(ReadOnlyMemory<byte> payload)

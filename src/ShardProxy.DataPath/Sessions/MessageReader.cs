@@ -104,6 +104,41 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
         interrupted();
     }
 
+    /// <summary>Waits for the next message and tells its tag; it stays unread. 0 when the client has left. The last message's payload stays valid.</summary>
+    public async ValueTask<byte> PeekAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var segment in result.Buffer)
+            {
+                if (!segment.IsEmpty)
+                {
+                    var tag = segment.Span[0];
+                    input.AdvanceTo(result.Buffer.Start, result.Buffer.Start);
+                    if (result.IsCanceled)
+                    {
+                        // It was meant for the read that waits.
+                        input.CancelPendingRead();
+                    }
+
+                    return tag;
+                }
+            }
+
+            input.AdvanceTo(result.Buffer.End);
+            if (result.IsCompleted)
+            {
+                return 0;
+            }
+
+            if (result.IsCanceled)
+            {
+                Interrupted?.Invoke();
+            }
+        }
+    }
+
     /// <summary>True when a whole message has already arrived: the next read will not wait.</summary>
     public bool HasArrived()
     {

@@ -12,7 +12,8 @@ internal static class CompatibilityClaims
     {
         ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
-        ["A pipeline outside a transaction block that touches several nodes"] = By("ShardedTests.APipelineOutsideABlockStaysOnOneNode"),
+        ["A pipeline outside a transaction block that touches several nodes, also by one statement that is not the last before Sync"] =
+            By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.AWriteOverSeveralNodesIsTheLastOfItsPipeline"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
             By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Several statements in one query string"] = Says(
@@ -66,7 +67,7 @@ internal static class CompatibilityClaims
             ("PREPARE p AS SELECT * FROM a WHERE id = 1", "SHP-210")),
         ["`EXPLAIN` with the key"] = Says(("EXPLAIN SELECT * FROM a WHERE id = 1", Runs), ("EXPLAIN SELECT * FROM a", "SHP-201")),
         ["`COPY t FROM STDIN`, text, csv or binary, with any options but those of the next row"] = By("ShardedTests.CopyPutsEveryRowOnItsNode", "ShardedCopyTests.BinaryRowsOfEveryKeyTypeLieOnTheirNodes"),
-        ["The same with `WHERE`, `FORCE_NOT_NULL`, an `ENCODING` other than UTF8, a server-side file, a column list without the key; an end mark `\\.` behind other data of its line; bare carriage returns as line ends"] = By(
+        ["The same with `WHERE`, `FORCE_NOT_NULL`, an `ENCODING` other than UTF8, a server-side file, a column list without the key; an end mark `\\.` behind other data of its line, a last line without its end that ends in a backslash; bare carriage returns as line ends"] = By(
             ["ShardedTests.CopyNeverGuessesWhereARowEnds", "ShardedCopyTests.AnEndMarkEndsAllNodesOrNone"],
             ("COPY a FROM STDIN WHERE id > 1", "SHP-222"), ("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222"), ("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222"),
             ("COPY a FROM '/nowhere'", "SHP-222"), ("COPY a (v) FROM STDIN", "SHP-222")),

@@ -120,6 +120,18 @@ internal sealed class ShardedCopyTests : DataPathFixture
         Assert.That((await client.QueryAsync("SELECT v FROM a WHERE id = 11")).Rows.Single(), Is.EqualTo(new[] { "x\\." }));
     }
 
+    /// <summary>The last line may lack its end, but what would be put there in its place must not become a value's.</summary>
+    [Test]
+    public async Task ALastLineWithoutItsEnd()
+    {
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Query("COPY a FROM STDIN"), CopyData("21\tx\n22\ty"), CopyDone());
+        Assert.That((await client.ReadUntilReadyAsync()).Tags, Is.EqualTo(new[] { "COPY 2" }));
+        await client.SendAsync(Query("COPY a FROM STDIN"), CopyData("23\tx\n24\ty\\"), CopyDone());
+        Assert.That((await client.ReadUntilReadyAsync()).Errors.Single().Field('D'), Is.EqualTo("SHP-222"));
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM a WHERE id IN (23, 24)")).Rows.Single(), Is.EqualTo(new[] { "0" }));
+    }
+
     private async Task EveryRowIsInItsPlaceAsync(string hashFrom)
     {
         // Ranges 1, 3 are on node 1, ranges 2, 4 on node 2.

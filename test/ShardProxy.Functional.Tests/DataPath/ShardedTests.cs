@@ -430,6 +430,29 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That((reply.Types, string.Join(',', reply.Tags)), Is.EqualTo(("12DCCZ", "SELECT 1,SELECT 0")), reply.ToString());
     }
 
+    /// <summary>Outside a block a write over several nodes is committed at once: nothing may follow it in its pipeline that could have undone it.</summary>
+    [Test]
+    public async Task AWriteOverSeveralNodesIsTheLastOfItsPipeline()
+    {
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Parse("INSERT INTO ref VALUES (2, 'b')"), Bind(), Execute(), Parse("SELECT 1/0"), Bind(), Execute(), Sync());
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("0A000", 'I')), reply.ToString());
+        Assert.That(reply.ToString(), Does.Contain("several nodes"));
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM ref WHERE id = 2")).Rows[0][0], Is.EqualTo("0"));
+
+        // The Sync may come as late as it likes.
+        await client.SendAsync(Parse("INSERT INTO ref VALUES (2, 'b')"), Bind(), Execute());
+        using (var other = await Proxy.LoginAsync())
+        {
+            Assert.That((await other.QueryAsync("SELECT count(*) FROM ref WHERE id = 2")).Rows[0][0], Is.EqualTo("0"));
+        }
+
+        await client.SendAsync(Sync());
+        Expect(await client.ReadUntilReadyAsync(), "INSERT 0 1");
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM ref WHERE id = 2")).Rows[0][0], Is.EqualTo("1"));
+    }
+
     [Test]
     public async Task PreparedStatementsFollowTheirKeysOverServers()
     {

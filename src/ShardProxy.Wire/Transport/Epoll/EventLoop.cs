@@ -192,8 +192,9 @@ internal sealed unsafe class EventLoop : IDisposable
         if (key == WakeKey)
         {
             ulong count;
-            Interlocked.Exchange(ref _wakeIsPending, 0);
+            // In this order: a wake-up in between is not written, but what it announces is seen below.
             _ = NativeMethods.Read(_wake, &count, sizeof(ulong));
+            Interlocked.Exchange(ref _wakeIsPending, 0);
             return;
         }
 

@@ -1,0 +1,74 @@
+using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.Model.Routing;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// Portals that the proxy carries out itself: transaction control and settings, and statements over several nodes. Called with nothing owed.
+/// </summary>
+internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
+{
+    /// <summary>Runs one. Its reply has been written then; after an error everything up to Sync is skipped.</summary>
+    public async ValueTask RunAsync(Portal portal, string name)
+    {
+        var errors = session.Errors;
+        if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
+        {
+            await pipeline.TransactionCommandAsync(transaction).ConfigureAwait(false);
+        }
+        else if (portal.Statement.IsLocalIn(session))
+        {
+            await pipeline.SyncServerAsync().ConfigureAwait(false);
+            await SessionCommands.RunAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false);
+        }
+        else if (session.Transaction.State == BlockState.Idle && pipeline.HasExecuted)
+        {
+            // What was executed before is an implicit transaction with it, on one node.
+            await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
+        }
+        else if (portal.HasRun && portal.Dispatch.Plan.Kind == RouteKind.Aggregate)
+        {
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, "SELECT 0");
+        }
+        else if (portal.HasRun)
+        {
+            session.Fail("55000", $"portal \"{name}\" cannot be run");
+        }
+        else if (portal.Dispatch.Plan.Kind != RouteKind.Aggregate && session.Transaction.State == BlockState.Idle && !await IsLastAsync().ConfigureAwait(false))
+        {
+            await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
+        }
+        else
+        {
+            portal.HasRun = true;
+            await RunOnSeveralAsync(portal).ConfigureAwait(false);
+        }
+
+        // An error of these commands has been written: the rest of the pipeline is skipped.
+        pipeline.SkipToSync |= session.Errors != errors;
+    }
+
+    // Outside a block the proxy commits what it carries out over several nodes at once. What the client executes after it and before Sync would be
+    // of the same implicit transaction, and an error there would have to undo it.
+    private async ValueTask<bool> IsLastAsync() => await session.Input.PeekAsync(session.Connection.Closed).ConfigureAwait(false) == FrontendTag.Sync;
+
+    private async ValueTask RunOnSeveralAsync(Portal portal)
+    {
+        await pipeline.SyncServerAsync().ConfigureAwait(false);
+        pipeline.Server = null;
+        var dispatch = portal.Dispatch;
+        var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
+        if (dispatch.Plan.Kind == RouteKind.Aggregate)
+        {
+            await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+        else
+        {
+            await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+    }
+}
