@@ -41,6 +41,9 @@ internal sealed class ReplyRelay(PipeWriter client)
     private int _restBytes;
     private bool _restIsVisible;
 
+    // An error of the proxy's own that the client gets in place of the server's at hand.
+    private Model.Errors.ShardProxyError? _instead;
+
     // The server waits for COPY data, and the one who passes it on has not been told yet: the answer was read while something else was under way.
     private bool _isCopyIn;
 
@@ -284,6 +287,12 @@ internal sealed class ReplyRelay(PipeWriter client)
             {
                 Copy(buffer.Slice(runStart, left.Start));
                 runStart = left.GetPosition(take);
+                if (_instead is { } error)
+                {
+                    _instead = null;
+                    ClientReplies.Error(client, error);
+                    HasForwarded = true;
+                }
             }
 
             left = left.Slice(take);
@@ -400,11 +409,10 @@ internal sealed class ReplyRelay(PipeWriter client)
 
         if (CancelReason is { } reason && fields.SqlState == reason.SqlState && (owed.Count == 0 || !owed.Peek().IsHidden))
         {
-            // Said by the proxy: the server knows only that somebody asked.
+            // Said by the proxy, in its place behind what came before: the server knows only that somebody asked.
             CancelReason = null;
             SkipToSync(server, owed);
-            ClientReplies.Error(client, reason);
-            HasForwarded = true;
+            _instead = reason;
             return false;
         }
 

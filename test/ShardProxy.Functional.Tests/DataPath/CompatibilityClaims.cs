@@ -68,7 +68,7 @@ internal static class CompatibilityClaims
         ["`EXPLAIN` with the key"] = Says(("EXPLAIN SELECT * FROM a WHERE id = 1", Runs), ("EXPLAIN SELECT * FROM a", "SHP-201")),
         ["`COPY t FROM STDIN`, text, csv or binary, with any options but those of the next row"] = By("ShardedTests.CopyPutsEveryRowOnItsNode", "ShardedCopyTests.BinaryRowsOfEveryKeyTypeLieOnTheirNodes"),
         ["The same with `WHERE`, `FORCE_NOT_NULL`, an `ENCODING` other than UTF8, a server-side file, a column list without the key; an end mark `\\.` behind other data of its line, a last line without its end that ends in a backslash; bare carriage returns as line ends"] = By(
-            ["ShardedTests.CopyNeverGuessesWhereARowEnds", "ShardedCopyTests.AnEndMarkEndsAllNodesOrNone"],
+            ["ShardedTests.CopyNeverGuessesWhereARowEnds", "ShardedCopyTests.AnEndMarkEndsAllNodesOrNone", "ShardedCopyTests.ALastLineWithoutItsEnd"],
             ("COPY a FROM STDIN WHERE id > 1", "SHP-222"), ("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222"), ("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222"),
             ("COPY a FROM '/nowhere'", "SHP-222"), ("COPY a (v) FROM STDIN", "SHP-222")),
         ["`COPY t TO`"] = Says(("COPY a TO STDOUT", "SHP-201"), ("COPY (SELECT * FROM a WHERE id = 1) TO STDOUT", Runs)),

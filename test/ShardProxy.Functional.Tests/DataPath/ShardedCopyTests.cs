@@ -128,8 +128,9 @@ internal sealed class ShardedCopyTests : DataPathFixture
         await client.SendAsync(Query("COPY a FROM STDIN"), CopyData("21\tx\n22\ty"), CopyDone());
         Assert.That((await client.ReadUntilReadyAsync()).Tags, Is.EqualTo(new[] { "COPY 2" }));
         await client.SendAsync(Query("COPY a FROM STDIN"), CopyData("23\tx\n24\ty\\"), CopyDone());
-        Assert.That((await client.ReadUntilReadyAsync()).Errors.Single().Field('D'), Is.EqualTo("SHP-222"));
-        Assert.That((await client.QueryAsync("SELECT count(*) FROM a WHERE id IN (23, 24)")).Rows.Single(), Is.EqualTo(new[] { "0" }));
+        var refused = await client.ReadUntilReadyAsync();
+        Assert.That(refused.Errors.SingleOrDefault()?.Field('D'), Is.EqualTo("SHP-222"), refused.ToString());
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM a WHERE id > 22")).Rows.Single(), Is.EqualTo(new[] { "0" }));
     }
 
     private async Task EveryRowIsInItsPlaceAsync(string hashFrom)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using NUnit.Framework;
@@ -14,6 +15,7 @@ namespace ShardProxy.Unit.Tests.DataPath.Sessions;
 /// whatever has interrupted the reading.
 /// </summary>
 [TestFixture]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class ReplyRelayTests
 {
     private readonly Pipe _client = new();
@@ -45,6 +47,26 @@ internal sealed class ReplyRelayTests
         await _fromServer.Writer.WriteAsync(Backend.CopyInResponse(2));
         server.Input.CancelPendingRead();
         Assert.That(await relay.RelayAsync(server).AsTask().WaitAsync(TimeSpan.FromSeconds(10)), Is.EqualTo(RelayStop.CopyIn));
+    }
+
+    /// <summary>The proxy's words for a cancellation stand where the server's stood, behind what the server had said before.</summary>
+    [Test]
+    public async Task AnErrorInPlaceOfTheServersKeepsItsPlace()
+    {
+        var server = Server(new SlowWriter());
+        var relay = new ReplyRelay(_client.Writer) { CancelReason = StopErrors.StatementTimeout };
+        server.Owed.Enqueue(ReplyKind.Parse, isHidden: false);
+        server.Owed.Enqueue(ReplyKind.Bind, isHidden: false);
+        server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
+        server.Owed.Enqueue(ReplyKind.Sync, isHidden: false);
+        byte[] before = [.. Backend.ParseComplete(), .. Backend.BindComplete()];
+        await _fromServer.Writer.WriteAsync((byte[])[.. before, .. Backend.ErrorResponse("57014", "canceling statement due to user request"), .. Backend.ReadyForQuery()]);
+        Assert.That(await relay.RelayAsync(server).AsTask().WaitAsync(TimeSpan.FromSeconds(10)), Is.EqualTo(RelayStop.Done));
+        await relay.FlushClientAsync();
+        Assert.That(_client.Reader.TryRead(out var read), Is.True);
+        var bytes = read.Buffer.ToArray();
+        Assert.That(bytes[..(before.Length + 1)], Is.EqualTo((byte[])[.. before, (byte)'E']));
+        Assert.That(bytes[^6], Is.EqualTo((byte)'Z'));
     }
 
     private ServerConnection Server(PipeWriter output) => new(
