@@ -134,6 +134,10 @@ internal sealed class StatementBatch(Session session)
 
                 i++;
             }
+            else if (session.Transaction.State == BlockState.Idle && !IsWhole(statements, i))
+            {
+                session.Fail(RoutingErrors.MultiStatement);
+            }
             else if (SessionCommands.Handles(shape))
             {
                 await SessionCommands.RunAsync(session, shape, text[statements[i].Start..statements[i].End]).ConfigureAwait(false);
@@ -156,6 +160,18 @@ internal sealed class StatementBatch(Session session)
                 return;
             }
         }
+    }
+
+    // Behind the end of its block the rest of a string is one implicit transaction (PostgreSQL documentation, "Multiple Statements in a Simple
+    // Query"): a later error undoes it, a BEGIN makes it part of a block. True when what begins here is carried out as such: in one piece, with
+    // nothing behind it but the end of the string or COMMIT, or without anything to undo.
+    private static bool IsWhole(List<Part> statements, int from)
+    {
+        var end = statements.FindIndex(from, static s => s.Shape.Transaction is not null);
+        var isLast = end < 0 || statements[end].Shape.Transaction is { Verb: TransactionVerb.Commit };
+        var part = statements[from..(end < 0 ? statements.Count : end)];
+        var sets = part.Exists(static s => SessionCommands.Handles(s.Shape));
+        return !(sets && part.Count > 1) && (isLast || !(sets || part.Exists(static s => SimpleQuery.MayWrite(s.Shape))));
     }
 
     // Spaces stand for what is left out in front, so that positions in errors count from the start of the client's text.

@@ -448,6 +448,32 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That((await client.QueryAsync("SELECT count(*) FROM ref WHERE id = 2")).Rows[0][0], Is.EqualTo("1"));
     }
 
+    /// <summary>What follows the end of a block in its string is one implicit transaction: it is carried out as one or not at all.</summary>
+    [TestCase("COMMIT; INSERT INTO a VALUES (9, 'x'); SET work_mem = '7MB'; SELECT 1/0")]
+    [TestCase("ROLLBACK; INSERT INTO a VALUES (9, 'x'); BEGIN; SELECT 1/0")]
+    [TestCase("COMMIT; INSERT INTO a VALUES (9, 'x'); ROLLBACK")]
+    public async Task AStringThatGoesOnBehindItsBlockIsCarriedOutAsAWhole(string text)
+    {
+        using var client = await Proxy.LoginAsync();
+        Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+        Assert.That((await client.QueryAsync(text)).Errors.Single().Field('D'), Is.EqualTo("SHP-213"));
+        await client.QueryAsync("ROLLBACK");
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM a WHERE id = 9")).Rows[0][0], Is.EqualTo("0"));
+    }
+
+    [TestCase("COMMIT; BEGIN", 'T')]
+    [TestCase("COMMIT; SET work_mem = '7MB'", 'I')]
+    [TestCase("COMMIT; SELECT v FROM a WHERE id = 9; BEGIN", 'T')]
+    [TestCase("COMMIT; INSERT INTO a VALUES (9, 'x'); COMMIT; BEGIN", 'T')]
+    [TestCase("COMMIT; INSERT INTO a VALUES (9, 'x'); UPDATE a SET v = 'y' WHERE id = 9", 'I')]
+    public async Task WhatStandsForItselfBehindABlockRuns(string text, char status)
+    {
+        using var client = await Proxy.LoginAsync();
+        Expect(await client.QueryAsync("BEGIN"), "BEGIN");
+        var reply = await client.QueryAsync(text);
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(((string?)null, status)), reply.ToString());
+    }
+
     [Test]
     public async Task PreparedStatementsFollowTheirKeysOverServers()
     {
