@@ -5,8 +5,9 @@ using ShardProxy.Control.Nodes;
 namespace ShardProxy.Control.Migration.Copying;
 
 /// <summary>
-/// The slot and the snapshot that begins exactly where the slot's changes end. While it lives, ACCESS SHARE on every table of the group is
-/// held on the source, taken *before* the slot was made: a table rewritten in between would lose rows to the snapshot.
+/// The slot and the snapshot that begins exactly where the slot's changes end. While it lives, ACCESS SHARE on every table of the group and an
+/// older snapshot are held on the source, taken *before* the slot was made: a table rewritten or pruned in between would lose rows to the
+/// snapshot.
 /// </summary>
 internal sealed class SnapshotHolder : IAsyncDisposable
 {
@@ -35,8 +36,13 @@ internal sealed class SnapshotHolder : IAsyncDisposable
             // TRUNCATE passes row filters and would empty the target, so it is not published (and the gate refuses it).
             await locks.RunAsync($"CREATE PUBLICATION {stream} FOR {string.Join(", ", tables)} WITH (publish = 'insert, update, delete')", cancellationToken);
             await locks.RunAsync($"SET application_name = '{MigrationNames.Session(context.Id)}'", cancellationToken);
-            await locks.RunAsync("BEGIN", cancellationToken);
+            await locks.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancellationToken);
             await locks.RunAsync($"LOCK TABLE {string.Join(", ", context.Tables.Select(t => "ONLY " + t.Sql))} IN ACCESS SHARE MODE", cancellationToken);
+
+            // The exported snapshot alone does not keep its row versions: when the command that makes the slot ends, PostgreSQL first drops the slot's own
+            // hold on them and only then counts the session's, which while it decodes is left out of the horizon. What is pruned in between
+            // is missing in the copy. An older snapshot, of an ordinary session, holds the horizon over that moment.
+            await locks.RunAsync("SELECT 1 FROM pg_catalog.pg_class LIMIT 1", cancellationToken);
             var replication = await context.Connections.OpenReplicationAsync(context.Source, cancellationToken);
             try
             {
