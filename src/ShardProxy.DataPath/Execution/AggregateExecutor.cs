@@ -43,7 +43,7 @@ internal static class AggregateExecutor
             servers[i] = await SessionServers.GetAsync(session, nodes[i]).ConfigureAwait(false);
         }
 
-        var parts = await Task.WhenAll(servers.Select((s, i) => RunOnAsync(s, new NodeCommand(texts[i], command.Parameters, TextResults: true)))).ConfigureAwait(false);
+        var parts = await Task.WhenAll(servers.Select((s, i) => SideDialog.OrLostAsync(SideDialog.RunAsync(s, new NodeCommand(texts[i], command.Parameters, TextResults: true))).AsTask())).ConfigureAwait(false);
         for (var i = 0; i < parts.Length; i++)
         {
             if (parts[i] is not { } part)
@@ -128,18 +128,6 @@ internal static class AggregateExecutor
                 ? Router.OwnedPredicate(table, placed, node.Id, SqlIdentifier.Quote(relation.Alias ?? relation.Name))
                 : null);
         return rewritten;
-    }
-
-    private static async Task<DialogResult?> RunOnAsync(ServerConnection server, NodeCommand command)
-    {
-        try
-        {
-            return await SideDialog.RunAsync(server, command).ConfigureAwait(false);
-        }
-        catch (EndOfStreamException)
-        {
-            return null;
-        }
     }
 
     private static uint[] ColumnTypes(byte[] rowDescription)

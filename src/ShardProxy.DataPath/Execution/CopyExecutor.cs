@@ -51,7 +51,7 @@ internal sealed class CopyExecutor
         {
             var server = await SessionServers.GetAsync(_session, node).ConfigureAwait(false);
             server.HasWritten = true;
-            var begun = await BeginAsync(server, text).ConfigureAwait(false);
+            var begun = await SideDialog.OrLostAsync(SideDialog.RunAsync(server, text)).ConfigureAwait(false);
             if (begun is null || !begun.IsOk)
             {
                 await AbandonAsync().ConfigureAwait(false);
@@ -101,18 +101,6 @@ internal sealed class CopyExecutor
     {
         var owners = plan.Kind == RouteKind.CopySharded ? table.Group(plan.GroupId).Ranges.Select(r => r.NodeId).ToHashSet() : null;
         return table.Nodes.Where(n => n.IsHome || owners is null || owners.Contains(n.Id)).OrderByDescending(n => n.IsHome).ThenBy(n => n.Id);
-    }
-
-    private static async ValueTask<DialogResult?> BeginAsync(ServerConnection server, byte[] sql)
-    {
-        try
-        {
-            return await SideDialog.RunAsync(server, sql).ConfigureAwait(false);
-        }
-        catch (EndOfStreamException)
-        {
-            return null;
-        }
     }
 
     // Reads the client's data to its end whatever happens on the nodes: only then may an error be told.

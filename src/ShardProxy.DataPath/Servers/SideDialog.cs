@@ -64,6 +64,19 @@ internal static class SideDialog
         return await CollectAsync(server).ConfigureAwait(false);
     }
 
+    /// <summary>The result of a dialogue, null when its server was lost: that is the caller's to tell.</summary>
+    public static async ValueTask<DialogResult?> OrLostAsync(ValueTask<DialogResult> dialogue)
+    {
+        try
+        {
+            return await dialogue.ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Writes a hidden simple query without flushing.</summary>
     public static void Send(ServerConnection server, ReadOnlySpan<byte> sql)
     {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Npgsql;
 using ShardProxy.Cluster.Tests.EndToEnd.Tools;
 
 namespace ShardProxy.Cluster.Tests.Drivers;
@@ -15,25 +14,10 @@ internal sealed record DriverProgram(string Name, params string[] Command)
     /// <summary>Runs it against one database, by libpq's variables only.</summary>
     public async Task<ProgramResult> RunAsync(string connectionString, CancellationToken cancellationToken)
     {
-        var target = new NpgsqlConnectionStringBuilder(connectionString);
-        var start = new ProcessStartInfo(Command[0], Command[1..])
-        {
-            WorkingDirectory = Directory,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment =
-            {
-                ["PGHOST"] = target.Host,
-                ["PGPORT"] = $"{target.Port}",
-                ["PGUSER"] = target.Username,
-                ["PGPASSWORD"] = target.Password,
-                ["PGDATABASE"] = target.Database,
-                ["PGSSLMODE"] = "disable",
-                ["PGCONNECT_TIMEOUT"] = "20",
-                ["LC_ALL"] = "C.UTF-8",
-            },
-        };
+        var start = PostgresProgram.StartInfo(Command[0], Command[1..], connectionString);
+        start.WorkingDirectory = Directory;
+        start.Environment["PGSSLMODE"] = "disable";
+        start.Environment["LC_ALL"] = "C.UTF-8";
         using var process = Process.Start(start)!;
         try
         {

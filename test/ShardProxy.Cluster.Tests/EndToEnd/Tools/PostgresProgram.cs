@@ -21,13 +21,11 @@ internal static class PostgresProgram
     public static Task<ProgramResult> PgDumpAsync(string connectionString, CancellationToken cancellationToken, params string[] arguments) =>
         RunAsync("pg_dump", connectionString, arguments, null, cancellationToken);
 
-    /// <summary>Runs a program of the server's directory to its end; a cancelled wait kills it.</summary>
-    public static async Task<ProgramResult> RunAsync(
-        string program, string connectionString, IReadOnlyList<string> arguments, string? input, CancellationToken cancellationToken)
+    /// <summary>A program with redirected streams that is told its database by libpq's variables.</summary>
+    public static ProcessStartInfo StartInfo(string program, IReadOnlyList<string> arguments, string connectionString)
     {
-        var path = await TestPrerequisites.EnsureClientProgramAsync(program, cancellationToken);
         var target = new NpgsqlConnectionStringBuilder(connectionString);
-        var start = new ProcessStartInfo(path, arguments)
+        return new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -40,10 +38,18 @@ internal static class PostgresProgram
                 ["PGPASSWORD"] = target.Password,
                 ["PGDATABASE"] = target.Database,
                 ["PGCONNECT_TIMEOUT"] = "20",
-                ["PSQL_PAGER"] = "",
-                ["LC_ALL"] = "C",
             },
         };
+    }
+
+    /// <summary>Runs a program of the server's directory to its end; a cancelled wait kills it.</summary>
+    public static async Task<ProgramResult> RunAsync(
+        string program, string connectionString, IReadOnlyList<string> arguments, string? input, CancellationToken cancellationToken)
+    {
+        var path = await TestPrerequisites.EnsureClientProgramAsync(program, cancellationToken);
+        var start = StartInfo(path, arguments, connectionString);
+        start.Environment["PSQL_PAGER"] = "";
+        start.Environment["LC_ALL"] = "C";
         using var process = Process.Start(start)!;
         try
         {
