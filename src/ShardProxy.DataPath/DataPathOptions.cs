@@ -164,6 +164,12 @@ public sealed record DataPathOptions
     /// <summary>Largest message a client may send that the proxy has to see whole.</summary>
     public int MaxMessageBytes { get; init; } = 256 * 1024 * 1024;
 
+    /// <summary>
+    /// Bytes of requests on their way to a server, and of replies on their way to a client, above which they are passed on before the client asks for
+    /// it: a client that never sends Sync must not fill memory. Taken when the client logs in.
+    /// </summary>
+    public int MaxUnsentBytes { get; init; } = 64 * 1024;
+
     /// <summary>Largest message before a client has logged in.</summary>
     public int MaxLoginMessageBytes { get; init; } = 64 * 1024;
 

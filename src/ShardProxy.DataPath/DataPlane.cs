@@ -228,7 +228,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         return ReloadLogins();
     }
 
-    internal IEnumerable<(string Node, long Timeouts)> PoolTimeouts() => _services.Pools.Timeouts();
+    internal IEnumerable<NodeLink> Links => _services.Pools.Links;
+
+    /// <summary>The meter of this data plane, for a listener that wants only this one.</summary>
+    internal System.Diagnostics.Metrics.Meter Meter => _instruments.Meter;
 
     public async ValueTask<ImmutableArray<EpochReport>> PublishAsync(RoutingTable table, DrainScope scope, TimeSpan deadline, CancellationToken cancellationToken) =>
         [await _services.Board.PublishAsync(_options.ProxyId, table, scope, deadline, cancellationToken).ConfigureAwait(false)];

@@ -31,8 +31,12 @@ internal sealed class DataPathInstruments : IDisposable
         _meter.CreateObservableCounter(MetricCatalog.SessionsOpened.Name, () => counters.Sessions);
         _meter.CreateObservableCounter(MetricCatalog.LoginFailures.Name, () => Math.Max(0, counters.Connections - counters.Sessions - counters.Cancels - counters.ConsoleSessions));
         _meter.CreateObservableCounter(
-            MetricCatalog.PoolWaitSeconds.Name, () => recorder.Nodes.Select(n => new Measurement<double>(n.WaitMicros / 1e6, new KeyValuePair<string, object?>("node", n.Node))));
-        Counter(MetricCatalog.PoolTimeouts, () => plane.PoolTimeouts().Select(p => Of(p.Timeouts, ("node", p.Node))));
+            MetricCatalog.PoolWaitSeconds.Name, () => plane.Links.Select(l => new Measurement<double>(l.Waited.TotalSeconds, new KeyValuePair<string, object?>("node", l.Node))));
+        Counter(MetricCatalog.PoolTimeouts, () => plane.Links.Select(l => Of(l.Timeouts, ("node", l.Node))));
+        Counter(MetricCatalog.ConnectAttempts, () => plane.Links.Select(l => Of(l.Attempts, ("node", l.Node))));
+        Counter(MetricCatalog.ConnectFailures, () => plane.Links.Select(l => Of(l.Failures, ("node", l.Node))));
+        _meter.CreateObservableGauge(
+            MetricCatalog.RetryDelay.Name, () => plane.Links.Select(l => new Measurement<double>(l.RetryDelay.TotalSeconds, new KeyValuePair<string, object?>("node", l.Node))));
         _meter.CreateObservableCounter(MetricCatalog.ShapeHits.Name, () => plane.Analyzer.Hits);
         _meter.CreateObservableCounter(MetricCatalog.ShapeMisses.Name, () => plane.Analyzer.Misses);
         _meter.CreateObservableGauge(MetricCatalog.ShapeCount.Name, () => (long)plane.Analyzer.ShapeCount);
@@ -43,6 +47,9 @@ internal sealed class DataPathInstruments : IDisposable
             Of(counters.TwoPhaseCommits, ("outcome", "committed")), Of(counters.TwoPhaseAborts, ("outcome", "aborted")), Of(counters.InDoubt, ("outcome", "in_doubt")),
         ]);
     }
+
+    /// <summary>The meter, for a listener that wants only this instance.</summary>
+    public Meter Meter => _meter;
 
     public void Dispose() => _meter.Dispose();
 

@@ -17,7 +17,7 @@ internal sealed class BackendPool
     private readonly Lock _lock = new();
     private readonly IdleServers _idle;
     private readonly WaitLine _line = new();
-    private readonly PoolFigures _figures = new();
+    private readonly PoolFigures _figures;
     private int _open; // idle + leased + opening
     private int _opening;
     private bool _usesReserve;
@@ -36,6 +36,7 @@ internal sealed class BackendPool
         _owner = owner;
         _context = context;
         _idle = new IdleServers(Forget);
+        _figures = new PoolFigures(link);
         _lastLease = context.Clock.Now;
     }
 
@@ -44,9 +45,6 @@ internal sealed class BackendPool
     public PoolKey Key { get; }
 
     public NodeLink Link { get; }
-
-    /// <summary>Leases that gave up waiting.</summary>
-    public long Timeouts => _figures.Timeouts;
 
     /// <summary>Connections, those being opened included.</summary>
     public int Open => Volatile.Read(ref _open);
@@ -303,7 +301,7 @@ internal sealed class BackendPool
 
         if (_line.Count >= Options.PoolMaxWaiting)
         {
-            _figures.Timeouts++;
+            _figures.CountTimeout();
             return new ServerUnavailableException(PoolErrors.LineFull(SnapshotLocked()));
         }
 
@@ -471,7 +469,7 @@ internal sealed class BackendPool
                 return null;
             }
 
-            _figures.Timeouts++;
+            _figures.CountTimeout();
             return new ServerUnavailableException(PoolErrors.AfterWait(SnapshotLocked(), Options.PoolWait, Link.LastFailure ?? _lastRefusal));
         });
     }

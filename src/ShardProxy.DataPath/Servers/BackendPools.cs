@@ -40,9 +40,8 @@ internal sealed class BackendPools : IDisposable
     public ImmutableArray<PoolSnapshot> Snapshots() =>
         [.. _pools.Values.OrderBy(p => p.Key.NodeId).ThenBy(p => p.Key.Database, StringComparer.Ordinal).ThenBy(p => p.Key.User, StringComparer.Ordinal).Select(p => p.Snapshot())];
 
-    /// <summary>Leases that gave up waiting, by node.</summary>
-    public IEnumerable<(string Node, long Timeouts)> Timeouts() =>
-        _pools.Values.GroupBy(p => p.Node.Name, StringComparer.Ordinal).Select(g => (g.Key, g.Sum(p => p.Timeouts)));
+    /// <summary>What the pools of each node share; of those nodes that were used so far.</summary>
+    public IEnumerable<NodeLink> Links => _links.Values;
 
     /// <summary>Holds new work on a database, or lets it go on; for pools still to be made too.</summary>
     public void Pause(string database, bool isPaused)
@@ -148,7 +147,7 @@ internal sealed class BackendPools : IDisposable
             throw new ServerUnavailableException(PoolErrors.TooManyPools(_context.Live.Current.MaxPools));
         }
 
-        var link = _links.GetOrAdd(node.Id, static (_, context) => new NodeLink(context.Live, context.Time, context.Random), _context);
+        var link = _links.GetOrAdd(node.Id, static (_, made) => new NodeLink(made.Name, made._context.Live, made._context.Time, made._context.Random), (node.Name, _context));
         var pool = _pools.GetOrAdd(key, static (k, made) => new BackendPool(k, made.node, made.link, made.self, made.self._context), (node, link, self: this));
         if (_paused.ContainsKey(key.Database))
         {

@@ -5,7 +5,7 @@ namespace ShardProxy.DataPath.Servers;
 /// attempt at a time is made, with growing pauses, so that a dead node meets no storm and a recovered one is found within about a
 /// second. Thread-safe; takes no other lock while it holds its own.
 /// </summary>
-internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random random)
+internal sealed class NodeLink(string node, LiveOptions live, TimeProvider time, Random random)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
@@ -14,9 +14,41 @@ internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random rando
     private int _connections;
     private int _attempts;
     private int _failures;
+    private long _attemptsTotal;
+    private long _failuresTotal;
+    private long _timeouts;
+    private long _waitedTicks;
     private long _downSince;
     private long _nextAttempt;
     private bool _isStarting;
+
+    /// <summary>The node's name.</summary>
+    public string Node => node;
+
+    /// <summary>Attempts to connect that have begun since the start.</summary>
+    public long Attempts => Volatile.Read(ref _attemptsTotal);
+
+    /// <summary>Those that found the node out of reach or restarting.</summary>
+    public long Failures => Volatile.Read(ref _failuresTotal);
+
+    /// <summary>Leases of all pools, also of those that are gone, that gave up waiting.</summary>
+    public long Timeouts => Volatile.Read(ref _timeouts);
+
+    /// <summary>Time for which leases have waited in line, those that gave up included.</summary>
+    public TimeSpan Waited => new(Volatile.Read(ref _waitedTicks));
+
+    /// <summary>Time until the node is tried again; zero while it answers, and while an attempt is due or under way.</summary>
+    public TimeSpan RetryDelay
+    {
+        get
+        {
+            lock (_lock)
+            {
+                var left = _failures == 0 || _attempts > 0 ? 0 : _nextAttempt - time.GetTimestamp();
+                return left <= 0 ? TimeSpan.Zero : TimeSpan.FromSeconds((double)left / time.TimestampFrequency);
+            }
+        }
+    }
 
     /// <summary>Server connections of all pools, those being opened included.</summary>
     public int Connections => Volatile.Read(ref _connections);
@@ -55,6 +87,12 @@ internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random rando
         return false;
     }
 
+    /// <summary>A lease gave up waiting.</summary>
+    public void AddTimeout() => Interlocked.Increment(ref _timeouts);
+
+    /// <summary>A lease's wait is over.</summary>
+    public void AddWait(TimeSpan waited) => Interlocked.Add(ref _waitedTicks, waited.Ticks);
+
     /// <summary>A counted connection is closed, or was never opened.</summary>
     public void Release() => Interlocked.Decrement(ref _connections);
 
@@ -69,6 +107,7 @@ internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random rando
             }
 
             _attempts++;
+            _attemptsTotal++;
             return true;
         }
     }
@@ -110,6 +149,7 @@ internal sealed class NodeLink(LiveOptions live, TimeProvider time, Random rando
                 _downSince = now;
             }
 
+            _failuresTotal++;
             _isStarting = failure.SqlState is "57P03";
             LastFailure = failure;
 

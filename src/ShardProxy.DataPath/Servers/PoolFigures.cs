@@ -2,20 +2,14 @@ using ShardProxy.Model.Views;
 
 namespace ShardProxy.DataPath.Servers;
 
-/// <summary>Counts of one pool; written under its lock.</summary>
-internal sealed class PoolFigures
+/// <summary>Counts of one pool; written under its lock. What a node's pools have in common outlives them with their link.</summary>
+internal sealed class PoolFigures(NodeLink link)
 {
-    private long _timeouts;
-
     /// <summary>Leases that had to wait.</summary>
     public long Waited { get; set; }
 
     /// <summary>Leases that gave up.</summary>
-    public long Timeouts
-    {
-        get => Volatile.Read(ref _timeouts);
-        set => Volatile.Write(ref _timeouts, value);
-    }
+    public long Timeouts { get; private set; }
 
     /// <summary>Connections opened.</summary>
     public long Opened { get; set; }
@@ -42,5 +36,17 @@ internal sealed class PoolFigures
         IsPaused = isPaused,
     };
 
-    public void EndWait(TimeSpan waited) => MaxWaitMs = Math.Max(MaxWaitMs, waited.TotalMilliseconds);
+    /// <summary>Somebody's place in the line is free again, however that ended.</summary>
+    public void EndWait(TimeSpan waited)
+    {
+        MaxWaitMs = Math.Max(MaxWaitMs, waited.TotalMilliseconds);
+        link.AddWait(waited);
+    }
+
+    /// <summary>A lease gave up, or did not even join the line.</summary>
+    public void CountTimeout()
+    {
+        Timeouts++;
+        link.AddTimeout();
+    }
 }

@@ -129,12 +129,10 @@ internal sealed partial class ClientListener(
         }
     }
 
-    private bool IsLate(long began) => services.Time.GetElapsedTime(began) >= services.Options.LoginTimeout;
-
     /// <summary>Everything up to AuthenticationOk; null when the client only wanted something cancelled, or was refused.</summary>
     private async ValueTask<ClientIdentity?> LoginAsync(ClientChannel channel)
     {
-        var began = services.Time.GetTimestamp();
+        using var deadline = new CancellationTokenSource(services.Options.LoginTimeout, services.Time);
         try
         {
             if (Interlocked.Increment(ref _loggingIn) > services.Options.MaxUnauthenticated)
@@ -143,7 +141,6 @@ internal sealed partial class ClientListener(
                 return null;
             }
 
-            using var deadline = new CancellationTokenSource(services.Options.LoginTimeout, services.Time);
             var startup = await greeting.ReadStartupAsync(channel, deadline.Token).ConfigureAwait(false);
             if (startup.Kind == StartupKind.Cancel)
             {
@@ -168,7 +165,7 @@ internal sealed partial class ClientListener(
 
             return identity;
         }
-        catch (OperationCanceledException) when (IsLate(began))
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
             services.Counters.AddTimeout("login");
             throw;

@@ -17,9 +17,6 @@ namespace ShardProxy.DataPath.Sessions;
 /// </summary>
 internal sealed class ExtendedQuery(Session session)
 {
-    // Requests and replies above this are passed on before the client asks for it: a client that never sends Sync must not fill memory.
-    internal const int MaxUnflushedBytes = 64 * 1024;
-
     private readonly ClientStatements _names = new(session);
     private readonly ServerPipeline _pipeline = new(session);
     private DescribeRequest? _describe;

@@ -76,13 +76,13 @@ internal sealed class ServerPipeline(Session session)
                 await DrainAsync().ConfigureAwait(false);
                 AccountExecuted();
             }
-            else if (server.Output.UnflushedBytes >= ExtendedQuery.MaxUnflushedBytes)
+            else if (server.Output.UnflushedBytes >= session.MaxUnsentBytes)
             {
                 await session.Relay.FlushServerAsync(server).ConfigureAwait(false);
             }
         }
 
-        if (session.Output.UnflushedBytes >= ExtendedQuery.MaxUnflushedBytes)
+        if (session.Output.UnflushedBytes >= session.MaxUnsentBytes)
         {
             await session.Relay.FlushClientAsync().ConfigureAwait(false);
         }
@@ -357,7 +357,7 @@ internal sealed class ServerPipeline(Session session)
             CopyServer = null;
         }
 
-        if (tag == FrontendTag.CopyData && session.Input.HasArrived() && server.Output.UnflushedBytes < ExtendedQuery.MaxUnflushedBytes)
+        if (tag == FrontendTag.CopyData && session.Input.HasArrived() && server.Output.UnflushedBytes < session.MaxUnsentBytes)
         {
             return true;
         }

@@ -37,6 +37,7 @@ internal sealed class Session
         Activity = services.Board.Add();
         ConnectedAt = services.Time.GetUtcNow();
         _stateSince = services.Time.GetTimestamp();
+        MaxUnsentBytes = services.Options.MaxUnsentBytes;
         IsSharded = string.Equals(identity.Database, services.Options.Database, StringComparison.Ordinal);
     }
 
@@ -57,6 +58,9 @@ internal sealed class Session
     public PipeWriter Output => Connection.Output;
 
     public ReplyRelay Relay { get; }
+
+    /// <summary>Bytes written to a server or to the client above which they are sent without being asked for.</summary>
+    public int MaxUnsentBytes { get; }
 
     public SessionActivity Activity { get; }
 

@@ -94,6 +94,15 @@ public static class MetricCatalog
     public static readonly MetricDefinition PoolTimeouts = DataPath(
         "shardproxy_pool_timeouts_total", MetricType.Counter, "requests", "Requests that gave up waiting for a server connection.", "node");
 
+    public static readonly MetricDefinition ConnectAttempts = DataPath(
+        "shardproxy_connect_attempts_total", MetricType.Counter, "attempts", "Server connections this proxy began to open.", "node");
+
+    public static readonly MetricDefinition ConnectFailures = DataPath(
+        "shardproxy_connect_failures_total", MetricType.Counter, "attempts", "Attempts that found a node out of reach, restarting or shutting down.", "node");
+
+    public static readonly MetricDefinition RetryDelay = DataPath(
+        "shardproxy_connect_retry_delay_seconds", MetricType.Gauge, "seconds", "Time until a node that is out of reach is tried again; 0 while it answers.", "node");
+
     // Statement shapes.
     public static readonly MetricDefinition ShapeHits = DataPath(
         "shardproxy_shape_cache_hits_total", MetricType.Counter, "lookups", "Statements whose shape was in the cache.");
@@ -207,6 +216,7 @@ public static class MetricCatalog
         Requests, RequestErrors, RequestDuration, RangeRequests, RangeRequestErrors, RangeRequestDuration, RefusedStatements, Bytes,
         Sessions, SessionsOpened, LoginFailures, RejectedLogins, Timeouts, EncryptedSessions,
         PoolConnections, PoolWaiting, PoolReserve, PoolLongestWait, PoolsPaused, PoolWaitSeconds, PoolTimeouts,
+        ConnectAttempts, ConnectFailures, RetryDelay,
         ShapeHits, ShapeMisses, ShapeCount,
         Epoch, HeldStatements, HeldStatementsTotal, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,

@@ -68,6 +68,7 @@ internal static class DataPathSettings
         Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
         NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
         MaxPreparedBytesPerServer = options.Pool.MaxPreparedBytes,
+        MaxUnsentBytes = options.Limits.BufferBytes,
         DemandsTls = options.Tls is { IsRequired: true },
     };
 

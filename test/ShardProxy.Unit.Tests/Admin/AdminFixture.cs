@@ -120,8 +120,10 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
 
     public ImmutableArray<SessionSnapshot> Sessions() => SessionList;
 
-    public ImmutableArray<PoolSnapshot> Pools() =>
+    public ImmutableArray<PoolSnapshot> PoolList { get; set; } =
         [new("node1", "app", "alice", 1, 2, 0, 3, 20, 9, 4.5), new("node1", "app", "bob", 4, 0, 1, 0, 20, 0, 0)];
+
+    public ImmutableArray<PoolSnapshot> Pools() => PoolList;
 
     public ImmutableArray<StatementSnapshot> Statements(int limit) => [new("f00d", "SELECT $1", "ToNode", 10, 1, 10, 5, 0.5, 2)];
 

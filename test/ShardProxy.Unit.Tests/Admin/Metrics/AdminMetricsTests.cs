@@ -42,6 +42,28 @@ internal sealed class AdminMetricsTests
     }
 
     [Test]
+    public void PoolsOfANodeAreAddedUpButTheirWaitsAreNot()
+    {
+        var pools = _fixture.PoolList;
+        _fixture.PoolList =
+        [
+            pools[0] with { ReserveInUse = 2, LongestWaitMs = 250, IsPaused = true }, pools[1] with { ReserveInUse = 3, LongestWaitMs = 1_500, IsPaused = true },
+            pools[0] with { Node = "node2", LongestWaitMs = 40 },
+        ];
+        _fixture.SessionList = [.. _fixture.SessionList.Select((s, i) => s with { IsEncrypted = i == 1 })];
+        using var plane = new DataPlaneMetrics(_fixture.Backend);
+        using var collector = new MetricCollector(m => ReferenceEquals(m, plane.Meter));
+        var text = MetricCollectorTests.Scrape(collector);
+        Assert.Multiple(() =>
+        {
+            Assert.That(text, Does.Contain("shardproxy_pool_reserve_in_use{node=\"node1\"} 5\n").And.Contain("shardproxy_pool_reserve_in_use{node=\"node2\"} 0\n"));
+            Assert.That(text, Does.Contain("shardproxy_pool_longest_wait_seconds{node=\"node1\"} 1.5\n").And.Contain("shardproxy_pool_longest_wait_seconds{node=\"node2\"} 0.04\n"));
+            Assert.That(text, Does.Contain("shardproxy_pools_paused{node=\"node1\"} 2\n").And.Contain("shardproxy_pools_paused{node=\"node2\"} 0\n"));
+            Assert.That(text, Does.Contain("shardproxy_sessions_encrypted 1\n"));
+        });
+    }
+
+    [Test]
     public void MigrationTotalsCountOnlyWhatIsNewAndNeverGoDown()
     {
         using var control = new ControlMetrics(_fixture.Backend);
