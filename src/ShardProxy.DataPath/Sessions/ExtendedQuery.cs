@@ -85,6 +85,10 @@ internal sealed class ExtendedQuery(Session session)
                 await _pipeline.BoundAsync().ConfigureAwait(false);
             }
         }
+        catch (PipelineSkippedException)
+        {
+            _pipeline.Skip();
+        }
         catch (ServerUnavailableException e)
         {
             await _pipeline.FailAsync(() => SimpleQuery.ReportUnavailable(session, e)).ConfigureAwait(false);

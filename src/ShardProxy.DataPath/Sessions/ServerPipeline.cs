@@ -139,6 +139,7 @@ internal sealed class ServerPipeline(Session session)
     /// Gets the server for the next requests; what another one still owes is collected first. With the table of a registered statement:
     /// null when that table is not current any more.
     /// </summary>
+    /// <exception cref="PipelineSkippedException">The server at hand has told an error: nothing may be sent before the client's Sync.</exception>
     public async ValueTask<ServerConnection?> UseAsync(Model.Topology.Node node, Model.Routing.RoutingTable? table)
     {
         if (Server is { } current && current.Node.Id != node.Id)
@@ -149,13 +150,24 @@ internal sealed class ServerPipeline(Session session)
             }
 
             await DrainAsync().ConfigureAwait(false);
+            ThrowIfSkipped();
             await SyncServerAsync().ConfigureAwait(false);
             Server = null;
         }
 
+        ThrowIfSkipped();
         return Server ??= table is null
             ? await SessionServers.GetAsync(session, node).ConfigureAwait(false)
             : await SessionServers.GetForStatementAsync(session, node, table).ConfigureAwait(false);
+    }
+
+    // Whoever drained before may have met an error too.
+    private void ThrowIfSkipped()
+    {
+        if (SkipToSync || SkipsToSync)
+        {
+            throw new PipelineSkippedException();
+        }
     }
 
     /// <summary>Collects every reply the current server owes, so that the proxy's own next reply is in order.</summary>
@@ -317,6 +329,13 @@ internal sealed class ServerPipeline(Session session)
             writeError();
         }
 
+        SkipToSync = true;
+    }
+
+    /// <summary>The request at hand came behind an error that has been told.</summary>
+    public void Skip()
+    {
+        AbandonParse();
         SkipToSync = true;
     }
 
