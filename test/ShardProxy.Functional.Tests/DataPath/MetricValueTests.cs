@@ -25,7 +25,10 @@ internal sealed class MetricValueTests
         await using var home = FakeBackend.Start(_ => FakeReply.Command("OK"));
         await using var proxy = await StartAsync(home, o => o with
         {
-            PoolSize = 1, MaxPools = 1, PoolWait = TimeSpan.FromMilliseconds(300), Users = [.. o.Users, new UserCredential("other", "other-secret", IsAdmin: false)],
+            PoolSize = 1,
+            MaxPools = 1,
+            PoolWait = TimeSpan.FromMilliseconds(300),
+            Users = [.. o.Users, new UserCredential("other", "other-secret", IsAdmin: false)],
         });
         using var metrics = new Scrape(proxy);
         using (var holder = await proxy.LoginAsync())
