@@ -27,7 +27,7 @@ internal sealed class ServerConnection : IAsyncDisposable
         ProcessId = processId;
         Secret = secret;
         Parameters = parameters;
-        OpenedAt = openedAt;
+        OpenedAt = LoginProvenAt = openedAt;
     }
 
     public Node Node { get; }
@@ -42,6 +42,9 @@ internal sealed class ServerConnection : IAsyncDisposable
 
     /// <summary>Timestamp of the <see cref="TimeProvider"/> at which it was opened.</summary>
     public long OpenedAt { get; }
+
+    /// <summary>Timestamp at which its user was last known to be allowed to open it; see <see cref="LoginRight"/>.</summary>
+    public long LoginProvenAt { get; set; }
 
     /// <summary>The pool it belongs to; set once, when it has been opened for one.</summary>
     public BackendPool Pool { get; private set; } = null!;

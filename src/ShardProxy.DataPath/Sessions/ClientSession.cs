@@ -180,7 +180,7 @@ internal sealed class ClientSession(Session session)
         {
             session.Settings = StartupSettings(session.Identity.Startup);
             session.StartupSettings = session.Settings;
-            var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
+            var server = await LoginRight.ServerAsync(session).ConfigureAwait(false);
             for (var retries = 0; server.AssignedTo is not null && server.Pool.HasRoom && retries < MaxAssignmentRetries; retries++)
             {
                 // Another client's came back while one of its own was being opened: that one is there soon.
