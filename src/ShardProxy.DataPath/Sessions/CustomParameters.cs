@@ -14,6 +14,8 @@ internal sealed partial class CustomParameters
     private const int MaxNames = 200;
     private const int MaxTextBytes = 64 * 1024;
 
+    private static readonly SettingValue Empty = new("''", IsConfigText: false);
+
     private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
 
     private HashSet<string>? _own;
@@ -64,16 +66,18 @@ internal sealed partial class CustomParameters
         }
     }
 
-    /// <summary>SQL that leaves on a server the traces of the session's own ones that it lacks; null when it lacks none.</summary>
-    public string? MissingOn(ServerConnection server)
+    /// <summary>
+    /// SQL that leaves on a server the traces of the session's own ones that it lacks, each for itself; null when it lacks none. Each is as it is
+    /// after RESET: empty, or a library's default where the server has loaded the library that the name belongs to.
+    /// </summary>
+    public IReadOnlyList<string>? MissingOn(ServerConnection server)
     {
         if (_own is null || (server.CustomTraces is { } traces && _own.IsSubsetOf(traces)))
         {
             return null;
         }
 
-        var value = new SettingValue("''", IsConfigText: false);
-        return string.Concat(_own.Where(n => server.CustomTraces?.Contains(n) != true).Select(n => $"{SessionSettings.SetSql(n, value)}; "));
+        return [.. _own.Where(n => server.CustomTraces?.Contains(n) != true).Select(n => $"{SessionSettings.SetSql(n, Empty)}; {SessionSettings.ResetSql(n)}")];
     }
 
     /// <summary>The server has the traces of all of the session's own ones.</summary>

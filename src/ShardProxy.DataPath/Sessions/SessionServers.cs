@@ -277,15 +277,14 @@ internal static class SessionServers
 
         if (transaction.Find(server.Node.Id) is null && session.CustomParameters.MissingOn(server) is { } missing)
         {
-            await SideDialog.RunAsync(server, missing).ConfigureAwait(false);
-            session.CustomParameters.AreOn(server);
+            await ServerSettings.LeaveTracesAsync(session, server, missing).ConfigureAwait(false);
         }
 
         if (transaction.State == BlockState.InBlock && transaction.Find(server.Node.Id) is null)
         {
             // The settings of the time of BEGIN come before it. A SET inside the block is sent in its place, between the savepoints, and is
             // rolled back with them on every node alike.
-            await ApplySettingsAsync(session, server, transaction.SettingsAtBegin).ConfigureAwait(false);
+            await ServerSettings.ApplyAsync(session, server, transaction.SettingsAtBegin).ConfigureAwait(false);
             var isPlain = transaction.HasPlainBegin && transaction.Savepoints.Count == 0 && transaction.SettingCount == 0;
             var join = transaction.JoinSql(SqlIdentifier.Quote);
             transaction.Join(server);
@@ -308,12 +307,12 @@ internal static class SessionServers
 
         if (!transaction.HasSettingsOn(server))
         {
-            await SpreadSettingsAsync(session, server).ConfigureAwait(false);
+            await ServerSettings.SpreadAsync(session, server).ConfigureAwait(false);
         }
 
         if (!session.Settings.SameAs(server.Settings) && transaction.State != BlockState.Failed)
         {
-            await ApplySettingsAsync(session, server, session.Settings).ConfigureAwait(false);
+            await ServerSettings.ApplyAsync(session, server, session.Settings).ConfigureAwait(false);
         }
     }
 
@@ -336,50 +335,5 @@ internal static class SessionServers
         }
 
         server.IsKnown = true;
-    }
-
-    // A function has set parameters on another server of the block: this one gets them too, until the block ends.
-    private static async ValueTask SpreadSettingsAsync(Session session, ServerConnection server)
-    {
-        var transaction = session.Transaction;
-        if (transaction.HasUnreadSettings)
-        {
-            await StateProbe.ReadBlockAsync(session).ConfigureAwait(false);
-        }
-
-        var settings = transaction.BlockSettings;
-        var sql = string.Join("; ", settings.Names.Where(n => n != SessionSettings.SessionAuthorization).Select(n => SessionSettings.SetSql(n, settings[n]!.Value, isLocal: true)));
-        if (transaction.HasUnreadSettings || (sql.Length > 0 && await SideDialog.RunAsync(server, sql).ConfigureAwait(false) is { IsOk: false }))
-        {
-            throw new ServerUnavailableException(SessionErrors.SettingsNotSpread);
-        }
-
-        foreach (var name in settings.Names)
-        {
-            session.CustomParameters.Set(name, server);
-        }
-
-        transaction.SettingsAreOn(server);
-    }
-
-    private static async ValueTask ApplySettingsAsync(Session session, ServerConnection server, SessionSettings settings)
-    {
-        if (settings.SameAs(server.Settings))
-        {
-            return;
-        }
-
-        var result = await SideDialog.RunAsync(server, settings.TransitionFrom(server.Settings)).ConfigureAwait(false);
-        if (!result.IsOk)
-        {
-            server.MarkBroken();
-            throw new ServerUnavailableException(result.ErrorPayload!);
-        }
-
-        server.Settings = settings;
-        foreach (var name in settings.Names)
-        {
-            session.CustomParameters.Set(name, server);
-        }
     }
 }

@@ -103,7 +103,7 @@ internal sealed class SessionSettings
         {
             if (!_values.ContainsKey(name) && !IsUser(name))
             {
-                sql.Append("RESET ").Append(Target(name)).Append("; ");
+                sql.Append(ResetSql(name)).Append("; ");
             }
         }
 
@@ -131,6 +131,12 @@ internal sealed class SessionSettings
     public static string SetSql(string name, SettingValue value, bool isLocal = false) => value.IsConfigText
         ? $"SELECT pg_catalog.set_config({SqlIdentifier.Literal(name)}, {SqlIdentifier.Literal(value.Text)}, {(isLocal ? "true" : "false")})"
         : $"SET {(isLocal ? "LOCAL " : "")}{Target(name)} TO {value.Text}";
+
+    /// <summary>The SQL that takes one parameter back.</summary>
+    public static string ResetSql(string name) => $"RESET {Target(name)}";
+
+    /// <summary>The name is one that extensions and applications make up: no server need know it.</summary>
+    public static bool IsCustom(string name) => name.Contains('.', StringComparison.Ordinal);
 
     private static bool DecidesMeaning(string name) => name is "search_path" or "client_encoding" or "timezone" or "timezone_abbreviations" or "datestyle" or "intervalstyle"
         or "lc_monetary" or "xmloption" or "array_nulls" or "transform_null_equals" or "standard_conforming_strings" or "backslash_quote";

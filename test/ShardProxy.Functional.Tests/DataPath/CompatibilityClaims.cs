@@ -31,8 +31,8 @@ internal static class CompatibilityClaims
         ["As long as no table is"] = By("UnshardedTests.TheSameMessagesComeBack", "TransparencyTests.A_session_of_psql_runs_as_on_one_server", "TransparencyTests.A_dump_is_the_same_as_a_direct_one"),
         ["A new connection is not a new server session: `pg_stat_database.sessions` grows with server connections, and a statistics view may lag by what another server has not reported yet"] =
             By("DifferenceTests.ANewConnectionIsNoNewServerSession"),
-        ["A library that another client's function or `LOAD` brought in is loaded already: a parameter of its prefix that it does not know is refused at once, not at `LOAD`"] =
-            By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded"),
+        ["A library that another client's function or `LOAD` brought in is loaded already: a parameter of its prefix that it does not take is refused at once, not at `LOAD`, and one that was set before is taken back with the warning of `LOAD` when the client meets such a server"] =
+            By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded", "LateLibraryTests.AValueThatALoadedLibraryRefusesIsTakenBackWithAWarning"),
         ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with two `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
             Says(("SELECT 1 / count(*) FROM pg_namespace WHERE nspname = 'shardproxy'", Runs)),
         ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo"),
@@ -114,7 +114,7 @@ internal static class CompatibilityClaims
         ["Statement text on the servers"] = By("DifferenceTests.StatementsAreTheClientsTextOnEveryServer"),
         ["While a range is cut over"] = By("BarrierTests.AHeldRangeStopsNewWorkOnItOnly"),
         ["Cursors"] = By("CursorTests.EachIsReadWhereItWasDeclared"),
-        ["Bytes buffered"] = By("BackpressureTests.Clients_that_stop_reading_a_large_result_stop_their_servers", "BackpressureTests.Clients_that_copy_into_a_stalled_server_are_not_read"),
+        ["Bytes buffered"] = By("BackpressureTests.Clients_that_stop_reading_a_large_result_stop_their_servers", "BackpressureTests.Clients_that_copy_into_a_stalled_server_are_not_read", "BufferLimitTests.WhatIsAboveTheLimitIsPassedOnWithoutASync"),
         ["These are not refused in this"] = By("CompatibilityDocumentTests.EveryLineIsHeldAndNothingElse"),
         ["A trigger that writes another table"] = By("SessionTruthTests.StateLeftByATriggerIsNotLookedFor"),
     };
