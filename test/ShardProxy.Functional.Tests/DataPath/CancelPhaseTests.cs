@@ -79,6 +79,37 @@ internal sealed class CancelPhaseTests : DataPathFixture
 
     [TestCase(false)]
     [TestCase(true)]
+    public async Task WhileItsServerIsStillLoggingIn(bool extended)
+    {
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var slow = FakeBackend.Start(new FakeBackendOptions { LoginGate = gate.Task, LoginGateFrom = 3 });
+        await using var proxy = await ProxyUnderTest.StartAsync([slow.EndPoint], "app");
+        using var client = await proxy.LoginAsync();
+        using var next = await proxy.LoginAsync();
+        Assert.That(slow.Logins, Is.EqualTo(2));
+
+        // The server is restarted, and is slow in letting anybody in again.
+        slow.CutAll();
+        await client.SendAsync(extended ? [Parse("SELECT 2"), Bind(), Execute(), Sync()] : [Query("SELECT 2")]);
+        await UntilAsync(() => Task.FromResult(slow.Logins == 3 && proxy.Plane.Pools().Sum(p => p.Waiting) == 1));
+        await next.SendAsync(Query("SELECT 3"));
+        await UntilAsync(() => Task.FromResult(proxy.Plane.Pools().Sum(p => p.Waiting) == 2));
+        await client.CancelAsync(new IPEndPoint(IPAddress.Loopback, proxy.Port));
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Errors.Single().Field('D'), reply.Status), Is.EqualTo(("57014", "SHP-144", 'I')), reply.ToString());
+        Assert.That(proxy.Plane.Pools().Sum(p => p.Waiting), Is.EqualTo(1), "another client's wait was ended");
+        Assert.That(slow.Cancels, Is.Empty, "no server works for it");
+
+        // Nobody else is hurt, and what was cancelled is never sent.
+        gate.SetResult();
+        Assert.That((await next.ReadUntilReadyAsync()).SqlState, Is.Null);
+        Assert.That((await client.QueryAsync("SELECT 5")).SqlState, Is.Null);
+        Assert.That(slow.Received.Select(m => System.Text.Encoding.UTF8.GetString(m.Body)), Has.None.Contains("SELECT 2"));
+        Assert.That(slow.Cancels, Is.Empty);
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
     public async Task WhileAServerWorks(bool extended)
     {
         using var client = await Proxy.LoginAsync();
