@@ -347,22 +347,22 @@ internal sealed class ReplyRelay(PipeWriter client)
                     return !hidden;
                 }
 
-                return Answered(owed, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
+                return Answered(server, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
             case BackendTag.NoData:
-                return Answered(owed, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
+                return Answered(server, hidden, ReplyKind.DescribeStatement, ReplyKind.DescribePortal);
             case BackendTag.ParseComplete:
-                return Answered(owed, hidden, ReplyKind.Parse, ReplyKind.Parse);
+                return Answered(server, hidden, ReplyKind.Parse, ReplyKind.Parse);
             case BackendTag.BindComplete:
-                return Answered(owed, hidden, ReplyKind.Bind, ReplyKind.Bind);
+                return Answered(server, hidden, ReplyKind.Bind, ReplyKind.Bind);
             case BackendTag.CloseComplete:
-                return Answered(owed, hidden, ReplyKind.Close, ReplyKind.Close);
+                return Answered(server, hidden, ReplyKind.Close, ReplyKind.Close);
             case BackendTag.CommandComplete or BackendTag.EmptyQueryResponse or BackendTag.PortalSuspended:
                 if (header.Tag == BackendTag.CommandComplete && !payload.IsEmpty)
                 {
                     TakeTag(payload);
                 }
 
-                return Owes(owed, ReplyKind.Query) ? !hidden : Answered(owed, hidden, ReplyKind.Execute, ReplyKind.Execute);
+                return Owes(owed, ReplyKind.Query) ? !hidden : Answered(server, hidden, ReplyKind.Execute, ReplyKind.Execute);
             case BackendTag.ErrorResponse:
                 return TakeError(server, payload);
             case BackendTag.ReadyForQuery:
@@ -381,11 +381,12 @@ internal sealed class ReplyRelay(PipeWriter client)
 
     private static bool Owes(ReplyQueue owed, ReplyKind kind) => owed.Count > 0 && owed.Peek().Kind == kind;
 
-    private static bool Answered(ReplyQueue owed, bool hidden, ReplyKind kind, ReplyKind other)
+    private static bool Answered(ServerConnection server, bool hidden, ReplyKind kind, ReplyKind other)
     {
+        var owed = server.Owed;
         if (owed.Count == 0 || (owed.Peek().Kind != kind && owed.Peek().Kind != other))
         {
-            throw new ProtocolException("08P01", "a server answered what it was not asked");
+            throw Desync(server);
         }
 
         owed.Dequeue();

@@ -64,6 +64,36 @@ internal sealed class ServerLossTests
         Assert.That((await next.QueryAsync("SELECT 1")).Types, Is.EqualTo("TDDCZ"));
     }
 
+    /// <summary>A server that says what it was not asked is closed: what it says next would be another client's answer.</summary>
+    [Test]
+    public async Task AServerThatAnswersUnaskedIsNotUsedAgain()
+    {
+        byte[][] surplus = [Backend.CommandComplete("OK"), Backend.ReadyForQuery('I'), Backend.BindComplete(), Backend.RowDescription("x"), Backend.DataRow("wrong"), Backend.CommandComplete("SELECT 1")];
+        await using var home = FakeBackend.Start(text => text == "SELECT surplus" ? FakeReply.Raw(surplus) : FakeReply.Command("OK"));
+        await using var proxy = await StartAsync(home);
+        using (var client = await proxy.LoginAsync())
+        {
+            await client.SendAsync(Query("SELECT surplus"));
+            try
+            {
+                while (await client.ReadAsync() is not null)
+                {
+                    // Whatever it is told: its connection ends.
+                }
+            }
+            catch (EndOfStreamException)
+            {
+                // In the middle of something.
+            }
+        }
+
+        for (var i = 0; i < 5; i++)
+        {
+            using var next = await proxy.LoginAsync();
+            Assert.That((await next.QueryAsync("SELECT 2")).ToString(), Is.EqualTo("C[OK]\nZ[I]"));
+        }
+    }
+
     [Test]
     public async Task ABlockThatLostAPartCanOnlyBeRolledBack()
     {
