@@ -41,8 +41,24 @@ internal static class CopyInRelay
     {
         var relay = session.Relay;
         var unflushed = 0;
-        while (await session.Input.ReadAsync(session.Connection.Closed).ConfigureAwait(false))
+        while (true)
         {
+            if (!session.Input.HasArrived())
+            {
+                unflushed = 0;
+                await relay.FlushServerAsync(server).ConfigureAwait(false);
+                var meanwhile = await WaitAsync(session, server).ConfigureAwait(false);
+                if (meanwhile == RelayStop.ServerLost || server.Owed.Count == 0)
+                {
+                    return meanwhile;
+                }
+            }
+
+            if (!await session.Input.ReadAsync(session.Connection.Closed).ConfigureAwait(false))
+            {
+                throw new ClientGoneException();
+            }
+
             var tag = session.Input.Tag;
             switch (tag)
             {
@@ -81,7 +97,32 @@ internal static class CopyInRelay
                 }
             }
         }
+    }
 
-        throw new ClientGoneException();
+    // Waits for the client, and passes on what the server says meanwhile: it may refuse the data, or end. Then what the client still sends of it is
+    // ignored, and nobody waits for that.
+    private static async ValueTask<RelayStop> WaitAsync(Session session, ServerConnection server)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(session.Connection.Closed);
+        var client = session.Input.PeekAsync(over.Token).AsTask();
+        while (!client.IsCompleted)
+        {
+            var relay = session.Relay.RelayOnceAsync(server).AsTask();
+            if (await Task.WhenAny(client, relay).ConfigureAwait(false) == client)
+            {
+                server.Input.CancelPendingRead();
+            }
+
+            var stop = await relay.ConfigureAwait(false);
+            if (stop == RelayStop.ServerLost || server.Owed.Count == 0)
+            {
+                await over.CancelAsync().ConfigureAwait(false);
+                await ((Task)client).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return stop;
+            }
+        }
+
+        await client.ConfigureAwait(false);
+        return RelayStop.Done;
     }
 }
