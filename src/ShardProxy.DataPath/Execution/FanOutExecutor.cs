@@ -52,7 +52,7 @@ internal static class FanOutExecutor
                 return null;
             }
 
-            return await OthersAsync(session, plan, table, sql, home).ConfigureAwait(false) ? home : null;
+            return await OthersAsync(session, plan, table, sql, home).ConfigureAwait(false) && await RolePasswords.SpreadAsync(session, table, shape).ConfigureAwait(false) ? home : null;
         }).ConfigureAwait(false);
     }
 

@@ -144,6 +144,12 @@ internal static class UtilityPlanner
             return placed.Any(p => p is not null) ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : home;
         }
 
+        if (shape.Utility?.Object == UtilityObject.Role && table.Nodes.Length > 1)
+        {
+            // Who may log in and belongs to whom is the same on every node: there is a pool for each user on each of them.
+            return RoutePlanner.Simple(table, RouteKind.BroadcastInTransaction, isWrite: true);
+        }
+
         if (placed.All(p => p is null) || shape.Utility?.Object is UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function)
         {
             return home;

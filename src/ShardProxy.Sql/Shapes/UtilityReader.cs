@@ -108,6 +108,12 @@ internal sealed class UtilityReader(ShapeDraft draft)
             case "CreatedbStmt" or "DropdbStmt" or "AlterDatabaseStmt" or "AlterDatabaseSetStmt":
                 AddName(null, fields.Text("dbname"));
                 break;
+            case "CreateRoleStmt":
+                AddName(null, fields.Text("role"));
+                break;
+            case "AlterRoleStmt":
+                AddName(null, fields.Field("role")?.Text("rolename"));
+                break;
             case "CreateFunctionStmt":
                 AddNames(fields.List("funcname").AsNames());
                 break;

@@ -5,7 +5,7 @@ namespace ShardProxy.Sql;
 /// <summary>The parts of a utility statement that routing needs.</summary>
 /// <param name="Object">What kind of object it is about.</param>
 /// <param name="Names">
-/// The objects it is about: DROP TABLE a, b; TRUNCATE a, b; CREATE TABLE a; CREATE SCHEMA s. For CREATE INDEX the index's own name, if
+/// The objects it is about: DROP TABLE a, b; TRUNCATE a, b; CREATE TABLE a; CREATE SCHEMA s; CREATE ROLE r. For CREATE INDEX the index's own name, if
 /// written; its table is in <see cref="StatementShape.Relations"/>.
 /// </param>
 /// <param name="IsConcurrently">CONCURRENTLY.</param>

@@ -192,20 +192,54 @@ internal sealed class DifferenceTests : DataPathFixture
     [TestCase("CREATE TYPE mood AS ENUM ('fine')", "SELECT count(*) FROM pg_type WHERE typname = 'mood'")]
     [TestCase("CREATE FUNCTION here() RETURNS int LANGUAGE sql AS 'SELECT 1'", "SELECT count(*) FROM pg_proc WHERE proname = 'here'")]
     [TestCase("CREATE EXTENSION IF NOT EXISTS plpgsql_not_there", "SELECT 0", "0A000,58P01")]
-    [TestCase("CREATE ROLE only_at_home_NAME", "SELECT count(*) FROM pg_roles WHERE rolname = 'only_at_home_NAME'")]
     public async Task WhatTablesUseIsMadeOnTheHomeNodeOnly(string sql, string count, string fails = "")
     {
-        string Named(string text) => text.Replace("NAME", Database, StringComparison.Ordinal);
         using var client = await Proxy.LoginAsync();
-        var reply = await client.QueryAsync(Named(sql));
+        var reply = await client.QueryAsync(sql);
         Assert.That(fails.Length == 0 ? reply.SqlState is null : fails.Contains(reply.SqlState!, StringComparison.Ordinal), Is.True, reply.ToString());
-        var made = await OnEachNodeAsync(Named(count));
+        var made = await OnEachNodeAsync(count);
         Assert.That(made[0].Single(), Is.EqualTo(fails.Length == 0 ? "1" : "0"));
         Assert.That(made[1..].SelectMany(m => m), Is.All.EqualTo("0"));
-        if (sql.StartsWith("CREATE ROLE", StringComparison.Ordinal))
+    }
+
+    /// <summary>Each node logs the client's user in by itself: roles, memberships and the very verifiers of passwords are the same everywhere, or nowhere.</summary>
+    [Test]
+    public async Task RolesAreMadeOnEveryNode([Values] bool isExtended)
+    {
+        var role = $"everywhere_{Database}{(isExtended ? "_x" : "")}";
+        using var client = await Proxy.LoginAsync();
+        async Task<string?> RunAsync(string sql) => (isExtended ? await client.ExecuteAsync(sql) : await client.QueryAsync(sql)).SqlState;
+        async Task AssertOneAnswerAsync(string sql, Func<string[], bool> isRight)
         {
-            await client.QueryAsync(Named("DROP ROLE only_at_home_NAME"));
+            var rows = await OnEachNodeAsync(sql);
+            Assert.That(rows, Is.All.EqualTo(rows[0]), sql);
+            Assert.That(isRight(rows[0]), Is.True, $"{sql}: {string.Join(", ", rows[0])}");
         }
+
+        var verifier = $"SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'";
+        Assert.That(await RunAsync($"CREATE ROLE {role} LOGIN PASSWORD 'first'"), Is.Null);
+        await AssertOneAnswerAsync(verifier, r => r is [['S', 'C', 'R', 'A', 'M', ..]]);
+        var first = (await DirectAsync(0, verifier))[0];
+        Assert.That(await RunAsync($"ALTER USER {role} WITH PASSWORD 'second' CONNECTION LIMIT 7"), Is.Null);
+        await AssertOneAnswerAsync(verifier, r => r is [['S', ..]] && r[0] != first);
+        Assert.That(await RunAsync($"ALTER ROLE {role} PASSWORD NULL"), Is.Null);
+        await AssertOneAnswerAsync(verifier, r => r is [""]);
+        Assert.That(await RunAsync($"GRANT pg_read_all_data TO {role}"), Is.Null);
+        await AssertOneAnswerAsync($"SELECT pg_has_role('{role}', 'pg_read_all_data', 'member'), rolconnlimit FROM pg_roles WHERE rolname = '{role}'", r => r is ["t|7"]);
+        Assert.That(await RunAsync($"ALTER ROLE {role} SET work_mem = '5MB'"), Is.Null);
+        await AssertOneAnswerAsync($"SELECT rolconfig FROM pg_roles WHERE rolname = '{role}'", r => r is ["{work_mem=5MB}"]);
+        await client.QueryAsync("BEGIN");
+        Assert.That(await RunAsync($"DROP ROLE {role}"), Is.Null);
+        await client.QueryAsync("ROLLBACK");
+        await AssertOneAnswerAsync($"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'", r => r is ["1"]);
+
+        // What one node refuses is done on none.
+        await DirectAsync(1, $"CREATE ROLE {role}_two");
+        Assert.That(await RunAsync($"CREATE ROLE {role}_two"), Is.EqualTo("42710"));
+        Assert.That((await OnEachNodeAsync($"SELECT count(*) FROM pg_roles WHERE rolname = '{role}_two'"))[0][0], Is.EqualTo("0"));
+        await DirectAsync(1, $"DROP ROLE {role}_two");
+        Assert.That(await RunAsync($"DROP ROLE {role}"), Is.Null);
+        await AssertOneAnswerAsync($"SELECT count(*) FROM pg_roles WHERE rolname = '{role}'", r => r is ["0"]);
     }
 
     private static async Task<string?> ValueAsync(ScriptedClient client, long key) => (await client.QueryAsync($"SELECT n FROM s WHERE k = {key}")).Rows[0][0];
