@@ -26,7 +26,13 @@ internal static class SessionCommands
             return VariableExecutor.RunAsync(session, variable, text);
         }
 
-        return shape.Kind == StatementKind.Discard ? DiscardAllAsync(session) : DeallocateAsync(session, shape.Prepared?.Name, text);
+        if (session.Transaction.State == BlockState.Failed)
+        {
+            session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+            return ValueTask.CompletedTask;
+        }
+
+        return shape.Kind == StatementKind.Discard ? DiscardAllAsync(session) : DeallocateAsync(session, shape, text);
     }
 
     // Temporary tables, cursors, advisory locks and the like exist only where the session is pinned: they end with that connection.
@@ -69,7 +75,7 @@ internal static class SessionCommands
             if (server.IsSettled && await SideDialog.RunAsync(server, "DISCARD ALL").ConfigureAwait(false) is { IsOk: true }
                 && ((server.Found | server.Suspected) & StateKinds.Lasting) == 0 && server.IsClean)
             {
-                server.Statements.Clear();
+                StatementNames.Forget(session, server, null);
                 server.UnnamedStatement = null;
                 server.Settings = SessionSettings.Empty;
                 server.Suspected = StateKinds.None;
@@ -88,8 +94,9 @@ internal static class SessionCommands
     }
 
     // A statement of the extended protocol has another name on the servers; one of PREPARE is on the pinned server.
-    private static async ValueTask DeallocateAsync(Session session, string? name, ReadOnlyMemory<byte> text)
+    private static async ValueTask DeallocateAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text)
     {
+        var name = shape.Prepared?.Name;
         if (name is not null && session.Prepared.Remove(name, out var statement) && !statement.IsGone)
         {
             MessageWriter.CString(session.Output, BackendTag.CommandComplete, "DEALLOCATE");
@@ -102,6 +109,11 @@ internal static class SessionCommands
             try
             {
                 await SessionServers.GetAsync(session, pinned.Node).ConfigureAwait(false);
+                if (!await StatementNames.LendAsync(session, pinned, shape).ConfigureAwait(false))
+                {
+                    return;
+                }
+
                 result = await SideDialog.RunAsync(pinned, text).ConfigureAwait(false);
             }
             catch (EndOfStreamException)
@@ -117,12 +129,7 @@ internal static class SessionCommands
             }
 
             VariableExecutor.Suspect(session, pinned, StateKinds.Prepared);
-            if (name is null)
-            {
-                pinned.Statements.Clear();
-                session.Prepared.Clear();
-            }
-
+            StatementNames.Forget(session, pinned, name);
             MessageWriter.CString(session.Output, BackendTag.CommandComplete, result.Tag);
             return;
         }

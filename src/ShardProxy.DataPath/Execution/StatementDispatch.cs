@@ -35,6 +35,11 @@ internal static class StatementDispatch
                 plan = RoutePlanner.Refuse(table, RoutingErrors.Unparsable);
             }
 
+            if (shape.Prepared is not null && StatementNames.Refusal(session, shape, table) is { } refusal)
+            {
+                plan = RoutePlanner.Refuse(table, refusal);
+            }
+
             session.Touches.Clear();
             var nodeId = 0;
             long? hash = null;

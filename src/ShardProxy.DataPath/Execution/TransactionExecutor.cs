@@ -250,6 +250,19 @@ internal static class TransactionExecutor
     private static async ValueTask PreparedAsync(Session session, TransactionSummary command)
     {
         var transaction = session.Transaction;
+        if (command.Verb == TransactionVerb.Prepare && transaction.State == BlockState.Failed)
+        {
+            await RollbackBlockAsync(session).ConfigureAwait(false);
+            MessageWriter.CString(session.Output, BackendTag.CommandComplete, "ROLLBACK");
+            return;
+        }
+
+        if (transaction.State == BlockState.Failed)
+        {
+            session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+            return;
+        }
+
         if (transaction.Participants.Any(p => !p.Node.IsHome))
         {
             session.Fail(Routing.RoutingErrors.Unsupported);
@@ -277,7 +290,11 @@ internal static class TransactionExecutor
         if (command.Verb == TransactionVerb.Prepare)
         {
             // Whether it succeeded or not, the block is over on the server.
+            session.Settings = result.IsOk || transaction.State == BlockState.Idle ? session.Settings : transaction.SettingsAtBegin;
+            server.Settings = session.Settings;
+            server.HasWritten = false;
             transaction.End();
+            session.Relay.Tell(server);
         }
 
         result.WriteNotices(session.Output);

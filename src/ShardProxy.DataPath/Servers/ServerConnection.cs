@@ -88,6 +88,15 @@ internal sealed class ServerConnection : IAsyncDisposable
     /// <summary>The statement the server's unnamed statement stands for; null when unknown or destroyed.</summary>
     public object? UnnamedStatement { get; set; }
 
+    /// <summary>
+    /// Statements of its session that it has under the client's own names until the transaction ends; null for a name it may have that is not to be
+    /// used any more. Null while there are none.
+    /// </summary>
+    public Dictionary<string, PreparedStatement?>? Lent { get; set; }
+
+    /// <summary>What SQL-level PREPARE has made on it, as far as the proxy has seen it; null for nothing.</summary>
+    public Dictionary<string, ShardProxy.Sql.StatementShape>? SqlStatements { get; set; }
+
     /// <summary>The session settings this server has now.</summary>
     public SessionSettings Settings { get; set; } = SessionSettings.Empty;
 
@@ -248,6 +257,11 @@ internal sealed class ServerConnection : IAsyncDisposable
             if (ReferenceEquals(UnnamedStatement, statement))
             {
                 UnnamedStatement = null;
+            }
+
+            if (request.IsHidden && Lent?.ContainsKey(statement.Name) == true)
+            {
+                Lent[statement.Name] = null;
             }
 
             // The client was not told that its Parse succeeded: for it the statement does not exist.

@@ -49,6 +49,9 @@ internal sealed class CanonicalStatements
         return shared;
     }
 
+    /// <summary>An id that nobody shares.</summary>
+    public long OwnId() => Interlocked.Increment(ref _last);
+
     /// <summary>The schema has changed, or may have: what is prepared from now on is prepared anew.</summary>
     public void Forget()
     {

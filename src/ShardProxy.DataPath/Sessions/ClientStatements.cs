@@ -21,8 +21,9 @@ internal sealed class ClientStatements(Session session)
     public Model.Errors.ShardProxyError? Refusal(string name, int sqlBytes)
     {
         var options = session.Services.Options;
-        return StatementCount >= options.MaxPreparedPerClient ? SessionErrors.TooManyStatements
-            : name.Length > 0 && session.Prepared.Bytes + sqlBytes > options.MaxPreparedBytesPerClient ? SessionErrors.StatementsTooLarge
+        return name.Length == 0 ? null // there is one at a time
+            : StatementCount >= options.MaxPreparedPerClient ? SessionErrors.TooManyStatements
+            : session.Prepared.Bytes + sqlBytes > options.MaxPreparedBytesPerClient ? SessionErrors.StatementsTooLarge
             : null;
     }
 

@@ -1,3 +1,4 @@
+using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
@@ -11,6 +12,32 @@ internal sealed class CursorNodes
 
     /// <summary>True for statements that go to a cursor.</summary>
     public static bool Concerns(StatementShape shape) => shape.Kind is StatementKind.Fetch or StatementKind.Close;
+
+    /// <summary>CLOSE ALL; a cursor of that name stands in quotes.</summary>
+    public static bool IsCloseAll(StatementShape shape) =>
+        shape.Kind == StatementKind.Close && string.Equals(Word(shape.Text, -1), "all", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>CLOSE ALL on the session's servers but one, which is to answer it.</summary>
+    public static async ValueTask CloseElsewhereAsync(Session session, ServerConnection answering)
+    {
+        foreach (var server in session.HeldServers())
+        {
+            if (ReferenceEquals(server, answering) || server.IsBroken)
+            {
+                continue;
+            }
+
+            try
+            {
+                await SideDialog.RunAsync(server, "CLOSE ALL").ConfigureAwait(false);
+                VariableExecutor.Suspect(session, server, StateKinds.Cursors);
+            }
+            catch (EndOfStreamException)
+            {
+                ServerLoss.Drop(session, server);
+            }
+        }
+    }
 
     /// <summary>A DECLARE has succeeded on a server.</summary>
     public void Note(Session session, StatementShape shape, ServerConnection server)
@@ -30,6 +57,11 @@ internal sealed class CursorNodes
     /// <summary>The node of the cursor a FETCH, MOVE or CLOSE names; null where it is not known: a function may have opened it.</summary>
     public Node? Find(Session session, StatementShape shape)
     {
+        if (IsCloseAll(shape))
+        {
+            return session.FindHeld(session.HomeNode.Id) is null && session.HeldCount > 0 ? session.Held(0).Node : null;
+        }
+
         if (_cursors.TryGetValue(Word(shape.Text, -1), out var cursor) && IsThere(session, cursor.Server, cursor.Transaction))
         {
             return cursor.Server.Node;

@@ -14,7 +14,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
     public async ValueTask RunAsync(ReadOnlyMemory<byte> payload)
     {
         var (kind, name) = FrontendReader.Target(payload.Span);
-        var statement = kind == (byte)'S' ? names.Find(name) : names.FindPortal(name)?.Statement;
+        var statement = kind == (byte)'S' ? names.Find(name) ?? await pipeline.FindSqlAsync(name).ConfigureAwait(false) : names.FindPortal(name)?.Statement;
         if (statement is null)
         {
             if (kind == (byte)'S' || !await pipeline.TryForwardAsync(FrontendTag.Describe, payload, ReplyKind.DescribePortal).ConfigureAwait(false))
@@ -54,7 +54,10 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
             return;
         }
 
-        var server = await pipeline.UseAnyAsync().ConfigureAwait(false);
+        var server = statement.Shape.Prepared is null
+            ? await pipeline.UseAnyAsync().ConfigureAwait(false)
+            : (await pipeline.UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
+        await pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
         if (kind == (byte)'S')
         {
             pipeline.Provide(server, statement);

@@ -136,7 +136,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (name.Length > 0 && _names.Find(name) is not null)
+        if (name.Length > 0 && (_names.Find(name) is not null || StatementNames.HasSql(session, name)))
         {
             await _pipeline.FailAsync(() => session.Fail("42P05", $"prepared statement \"{name}\" already exists")).ConfigureAwait(false);
             return;
@@ -164,14 +164,15 @@ internal sealed class ExtendedQuery(Session session)
             shape = await session.Services.Analyzer.AnalyzeAsync(sql.AsMemory(scan.Start, Math.Max(0, scan.End - scan.Start)), session.Connection.Closed).ConfigureAwait(false);
         }
 
-        if (session.Transaction.State == BlockState.Failed && !session.IsTransparent && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        if (session.Transaction.State == BlockState.Failed && !session.IsTransparent && !SessionTransaction.LeavesFailedBlock(shape) && scan.Outcome != ScanOutcome.Empty)
         {
             await _pipeline.FailAsync(FailedBlock).ConfigureAwait(false);
             return;
         }
 
-        var id = name.Length == 0 ? 0 : session.Services.Canonical.IdOf(sql, encoded, session.Settings.Meaning);
-        var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id);
+        // What an EXECUTE returns is settled when it is parsed, by the client's own statement of that name: it is nobody else's.
+        var id = name.Length == 0 ? 0 : shape.Prepared is not null ? session.Services.Canonical.OwnId() : session.Services.Canonical.IdOf(sql, encoded, session.Settings.Meaning);
+        var statement = new PreparedStatement(name, sql, encoded, types, shape, literals, scan.Start, Math.Max(scan.Start, scan.End), id) { IsEmpty = scan.Outcome == ScanOutcome.Empty };
         _names.Add(statement);
         _pipeline.PendingParse = statement;
     }
@@ -180,7 +181,7 @@ internal sealed class ExtendedQuery(Session session)
     private async ValueTask BindAsync(ReadOnlyMemory<byte> payload)
     {
         var (portalName, statementName) = FrontendReader.BindNames(payload.Span);
-        if (_names.Find(statementName) is not { } statement)
+        if ((_names.Find(statementName) ?? await _pipeline.FindSqlAsync(statementName).ConfigureAwait(false)) is not { } statement)
         {
             await _pipeline.FailAsync(() => _names.NoStatement(statementName)).ConfigureAwait(false);
             return;
@@ -193,7 +194,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (_names.PortalCount >= session.Services.Options.MaxPreparedPerClient)
+        if (portalName.Length > 0 && _names.PortalCount >= session.Services.Options.MaxPreparedPerClient)
         {
             await _pipeline.FailAsync(() => session.Fail(SessionErrors.TooManyStatements)).ConfigureAwait(false);
             return;
@@ -243,6 +244,11 @@ internal sealed class ExtendedQuery(Session session)
                 {
                     await _pipeline.FailAsync(() => session.Fail(SessionErrors.SequenceGone)).ConfigureAwait(false);
                     return;
+                }
+
+                if (statement.Shape.Prepared is not null)
+                {
+                    await _pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
                 }
 
                 _pipeline.Provide(server, statement);
@@ -310,6 +316,12 @@ internal sealed class ExtendedQuery(Session session)
         {
             // A portal of an earlier pipeline may be on another server than the last request.
             await _pipeline.UseAsync(server.Node, null).ConfigureAwait(false);
+            SimpleQuery.MakeWay(session, portal.Statement.Shape);
+            if (CursorNodes.IsCloseAll(portal.Statement.Shape))
+            {
+                await CursorNodes.CloseElsewhereAsync(session, server).ConfigureAwait(false);
+            }
+
             MessageWriter.Raw(server.Output, FrontendTag.Execute, payload.Span);
             server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
             server.HasUnsynced = true;
@@ -336,6 +348,17 @@ internal sealed class ExtendedQuery(Session session)
     {
         var (kind, name) = FrontendReader.Target(payload.Span);
         await _pipeline.SettleParseAsync().ConfigureAwait(false);
+        if (kind == (byte)'S' && _names.Find(name) is null && _pipeline.HolderOfSql(name) is { } holder)
+        {
+            await _pipeline.UseAsync(holder.Node, null).ConfigureAwait(false);
+            MessageWriter.Raw(holder.Output, FrontendTag.Close, payload.Span);
+            holder.Owed.Enqueue(ReplyKind.Close, isHidden: false);
+            holder.HasUnsynced = true;
+            holder.SqlStatements?.Remove(name);
+            VariableExecutor.Suspect(session, holder, StateKinds.Prepared);
+            return;
+        }
+
         if (kind == (byte)'S')
         {
             // The servers keep the canonical statement for others; only the client's name ends.

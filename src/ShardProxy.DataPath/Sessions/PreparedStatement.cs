@@ -9,7 +9,14 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
 {
     private const int Overhead = 512;
 
-    private readonly byte[] _serverName = canonicalId == 0 ? [] : CanonicalStatements.NameOf(canonicalId);
+    private byte[] _serverName = canonicalId == 0 ? [] : CanonicalStatements.NameOf(canonicalId);
+
+    /// <summary>Stands for a statement that SQL has prepared on the session's server, which has it under the client's name.</summary>
+    public static PreparedStatement OfSql(string name, byte[] sql, StatementShape shape, LiteralList literals) =>
+        new(name, sql, [0, 0], [], shape, literals, 0, sql.Length, canonicalId: 0) { IsOfSql = true, _serverName = System.Text.Encoding.UTF8.GetBytes(name) };
+
+    /// <summary>SQL has prepared it: its server has it, no other gets it.</summary>
+    public bool IsOfSql { get; private init; }
 
     /// <summary>The client's name; empty for the unnamed statement.</summary>
     public string Name { get; } = name;
@@ -46,11 +53,15 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
     /// <summary>BEGIN, COMMIT and the like, carried out by the proxy.</summary>
     public bool IsTransaction => Shape.Transaction is not null;
 
+    /// <summary>Nothing but white space, comments and semicolons.</summary>
+    public bool IsEmpty { get; init; }
+
     /// <summary>
     /// Carried out by the proxy, not by one server: transaction control, SET, RESET, DISCARD ALL, DEALLOCATE; the first three are the home node's own
-    /// while no table is placed.
+    /// while no table is placed. An empty one can be parsed and described in a failed block too, of which some servers know nothing.
     /// </summary>
     public bool IsLocalIn(Session session) =>
+        IsEmpty ? session is { Transaction.State: BlockState.Failed, IsTransparent: false } :
         (IsTransaction || Execution.SessionCommands.Handles(Shape)) && !(Execution.TransparentCommands.Handles(Shape) && session.IsTransparent);
 }
 

@@ -263,6 +263,27 @@ internal sealed class ServerPipeline(Session session)
         StatementProvision.Provide(server, statement, isPending);
     }
 
+    /// <summary>Gives the server the protocol's statement that a SQL statement names: <see cref="StatementNames"/>.</summary>
+    public async ValueTask LendAsync(ServerConnection server, StatementShape shape)
+    {
+        if (StatementNames.Lend(session, server, shape) && shape.Kind == StatementKind.Prepare)
+        {
+            await DrainAsync().ConfigureAwait(false);
+            if (!SkipsToSync)
+            {
+                StatementNames.Settled(server, shape);
+            }
+        }
+    }
+
+    /// <summary>The server that has, or may have, a statement of that name that SQL has prepared; null for none.</summary>
+    public ServerConnection? HolderOfSql(string name) => StatementNames.Holder(session, name)
+        ?? (name.Length > 0 && _executed.Exists(static e => e.Statement.Shape.Kind == StatementKind.Prepare) ? Server : null);
+
+    /// <summary>What stands for a statement that SQL has prepared, or null.</summary>
+    public async ValueTask<PreparedStatement?> FindSqlAsync(string name) =>
+        HolderOfSql(name) is null ? null : await StatementNames.StandInAsync(session, name).ConfigureAwait(false);
+
     /// <summary>A Parse nobody has bound yet is checked by a server now.</summary>
     public ValueTask SettleParseAsync(PreparedStatement? except = null) =>
         PendingParse is { } pending && pending != except ? SettleAsync(pending) : ValueTask.CompletedTask;
@@ -280,7 +301,9 @@ internal sealed class ServerPipeline(Session session)
             return;
         }
 
-        Provide(await UseAnyAsync().ConfigureAwait(false), statement);
+        var server = statement.Shape.Prepared is null ? await UseAnyAsync().ConfigureAwait(false) : (await UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
+        await LendAsync(server, statement.Shape).ConfigureAwait(false);
+        Provide(server, statement);
     }
 
     /// <summary>The client will not hear of its Parse: for it the statement does not exist.</summary>

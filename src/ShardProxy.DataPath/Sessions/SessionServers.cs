@@ -106,13 +106,24 @@ internal static class SessionServers
         {
             foreach (var server in session.HeldServers())
             {
-                if (server.Suspected == StateKinds.None || !server.IsClean)
+                var isLent = server is { Lent: not null, IsSettled: true };
+                if (!isLent && (server.Suspected == StateKinds.None || !server.IsClean))
                 {
                     continue;
                 }
 
                 try
                 {
+                    if (isLent)
+                    {
+                        await StatementNames.TakeBackAsync(server).ConfigureAwait(false);
+                    }
+
+                    if (server.Suspected == StateKinds.None || !server.IsClean)
+                    {
+                        continue;
+                    }
+
                     await StateProbe.LookAsync(session, server).ConfigureAwait(false);
                     if (session.Settings.SameAs(server.Settings))
                     {
@@ -197,7 +208,7 @@ internal static class SessionServers
     public static void Return(Session session, ServerConnection server)
     {
         session.Unhold(server);
-        if (server.IsPinned || server.Suspected != StateKinds.None)
+        if (server.IsPinned || server.Suspected != StateKinds.None || server.Lent is not null)
         {
             // What it holds is this session's and must never be another's.
             server.MarkBroken();

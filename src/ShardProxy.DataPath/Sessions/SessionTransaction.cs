@@ -1,4 +1,5 @@
 using ShardProxy.DataPath.Servers;
+using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Sessions;
 
@@ -102,6 +103,10 @@ internal sealed class SessionTransaction
         BlockState.InBlock => (byte)'T',
         _ => (byte)'E',
     };
+
+    /// <summary>In a failed block nothing else is done: what ends the block, or goes back in it.</summary>
+    public static bool LeavesFailedBlock(StatementShape shape) => shape.Transaction is
+        { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint or TransactionVerb.Prepare };
 
     /// <summary>Opens a block.</summary>
     public void Begin(SessionSettings settings, string? options, bool isImplicit)

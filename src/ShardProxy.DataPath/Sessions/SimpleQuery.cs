@@ -103,7 +103,7 @@ internal sealed class SimpleQuery(Session session)
     private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start)
     {
         var isTransparent = session.IsTransparent;
-        if (!isTransparent && session.Transaction.State == BlockState.Failed && shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        if (!isTransparent && session.Transaction.State == BlockState.Failed && !SessionTransaction.LeavesFailedBlock(shape))
         {
             session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
             return false;
@@ -199,16 +199,22 @@ internal sealed class SimpleQuery(Session session)
             return SingleOutcome.Lost;
         }
 
+        if (shape.Prepared is not null && !await StatementNames.LendAsync(session, server, shape).ConfigureAwait(false))
+        {
+            return SingleOutcome.Lost;
+        }
+
+        if (CursorNodes.IsCloseAll(shape))
+        {
+            await CursorNodes.CloseElsewhereAsync(session, server).ConfigureAwait(false);
+        }
+
         var relay = session.Relay;
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
         var restores = TransparentCommands.Restores(session, shape);
         relay.ForwardsReady &= !restores;
         SessionEnd.Note(session, shape);
-        if (shape.Kind == StatementKind.OtherDdl && IsAboutDatabase(shape.Text))
-        {
-            session.Services.Pools.MakeWay();
-        }
-
+        MakeWay(session, shape);
         var mayWrite = MayWrite(shape);
         var sent = session.Services.Time.GetTimestamp();
         var outcome = await SingleNodeExecutor.RunAsync(session, server, payload, mayWrite).ConfigureAwait(false);
@@ -298,11 +304,7 @@ internal sealed class SimpleQuery(Session session)
             transaction.ChangesSchema = true;
         }
 
-        if (shape.Kind == StatementKind.Deallocate && shape.Prepared?.Name is null)
-        {
-            // In a string with others it went to the server as it is.
-            server.Statements.Clear();
-        }
+        StatementNames.Follow(session, shape, server);
 
         // What could not be read did nothing.
         var didNothing = shape.Kind == StatementKind.Unparsable && session.Relay.Error is { SqlState: "42601" };
@@ -381,11 +383,14 @@ internal sealed class SimpleQuery(Session session)
         }
     }
 
-    // DROP DATABASE, CREATE DATABASE from a template and some of ALTER DATABASE fail while anybody is connected to it.
-    private static bool IsAboutDatabase(string text) =>
-        text.StartsWith("drop database", StringComparison.OrdinalIgnoreCase)
-        || text.StartsWith("create database", StringComparison.OrdinalIgnoreCase)
-        || text.StartsWith("alter database", StringComparison.OrdinalIgnoreCase);
+    /// <summary>DROP DATABASE, CREATE DATABASE from a template and some of ALTER DATABASE fail while anybody is connected to it: called before they run.</summary>
+    public static void MakeWay(Session session, StatementShape shape)
+    {
+        if (shape.Kind == StatementKind.OtherDdl && shape.Utility is { Object: UtilityObject.Database })
+        {
+            session.Services.Pools.MakeWay();
+        }
+    }
 
     /// <summary>True unless the statement provably only reads.</summary>
     public static bool MayWrite(StatementShape shape)

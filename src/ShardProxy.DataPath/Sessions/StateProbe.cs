@@ -43,6 +43,7 @@ internal static class StateProbe
             }
 
             server.Found &= ~suspected;
+            server.SqlStatements = (suspected & StateKinds.Prepared) != 0 && !result.Rows.Exists(IsPrepared) ? null : server.SqlStatements;
             foreach (var row in result.Rows)
             {
                 if (row is [[(byte)'k'], _, _])
@@ -73,6 +74,9 @@ internal static class StateProbe
             transaction.TakeSettings(Changed(server, result.Rows).Aggregate(SessionSettings.Empty, (all, s) => all.With(s.Name, new SettingValue(s.Value, IsConfigText: true))));
         }
     }
+
+    private static bool IsPrepared(byte[]?[] row) =>
+        row is [[(byte)'k'], _, _] && Encoding.ASCII.GetString(row[1]!) == ((int)StateKinds.Prepared).ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     private static string Question(Session session, StateKinds suspected)
     {

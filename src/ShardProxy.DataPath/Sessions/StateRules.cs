@@ -50,6 +50,7 @@ internal static class StateRules
         {
             StatementKind.Prepare or StatementKind.Deallocate => StateKinds.Prepared,
             StatementKind.Execute => StateKinds.Anything,
+            StatementKind.Explain or StatementKind.CreateTable when shape.Prepared is not null => StateKinds.Anything,
             StatementKind.Listen or StatementKind.Unlisten => StateKinds.Listening,
             StatementKind.DeclareCursor => IsHoldable(shape) ? StateKinds.Cursors : StateKinds.None,
             StatementKind.Close => StateKinds.Cursors,

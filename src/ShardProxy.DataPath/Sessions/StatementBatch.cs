@@ -73,7 +73,7 @@ internal sealed class StatementBatch(Session session)
         }
 
         var isTransparent = session.IsTransparent;
-        if (!isTransparent && session.Transaction.State == BlockState.Failed && statements[0].Shape.Transaction is not { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint })
+        if (!isTransparent && session.Transaction.State == BlockState.Failed && !SessionTransaction.LeavesFailedBlock(statements[0].Shape))
         {
             session.Fail("25P02", "current transaction is aborted, commands ignored until end of transaction block");
             return false;
@@ -239,6 +239,19 @@ internal sealed class StatementBatch(Session session)
             {
                 session.Fail(SessionErrors.SequenceGone);
                 return false;
+            }
+        }
+
+        foreach (var (shape, _, _, _) in statements)
+        {
+            if (shape.Prepared is not null && !await StatementNames.LendAsync(session, server, shape).ConfigureAwait(false))
+            {
+                return false;
+            }
+
+            if (CursorNodes.IsCloseAll(shape))
+            {
+                await CursorNodes.CloseElsewhereAsync(session, server).ConfigureAwait(false);
             }
         }
 

@@ -13,6 +13,11 @@ internal static class StatementProvision
     /// </summary>
     public static void Provide(ServerConnection server, PreparedStatement statement, bool isPending)
     {
+        if (statement.IsOfSql)
+        {
+            return;
+        }
+
         var has = statement.CanonicalId == 0 ? ReferenceEquals(server.UnnamedStatement, statement) : server.Statements.Touch(statement.CanonicalId);
         if (has && !isPending)
         {

@@ -110,7 +110,8 @@ internal sealed class ShapeBuilder
             Transaction = transaction,
             Variable = variable,
             Utility = utility,
-            Prepared = kind is StatementKind.Prepare or StatementKind.Execute or StatementKind.Deallocate ? Prepared(kind, fields) : null,
+            Prepared = kind is StatementKind.Prepare or StatementKind.Deallocate ? Prepared(kind, fields)
+                : inner.Is("ExecuteStmt", out var execute) ? Prepared(StatementKind.Execute, execute) : null,
             Unsupported = Unsupported(kind, transaction, variable) ?? (holdsCode ? UndecodableName() : null),
         };
     }

@@ -12,6 +12,7 @@ internal static class CompatibilityClaims
     {
         ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
+        ["Names of prepared statements"] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.NamesOfStatementsAreShared", "SameAsPostgresTests.AnExecuteIsRoutedByItsStatement"),
         ["A pipeline outside a transaction block that touches several nodes, also by one statement that is not the last before Sync"] =
             By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.AWriteOverSeveralNodesIsTheLastOfItsPipeline"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
@@ -91,7 +92,8 @@ internal static class CompatibilityClaims
             ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
         ["`CREATE TABLE … (LIKE t)`, a foreign key to a sharded or replicated table"] = Says(("CREATE TABLE c (LIKE a)", "SHP-210"), ("CREATE TABLE c (a_id bigint REFERENCES a)", "SHP-210")),
         ["One statement over placed and unsharded tables, other than `DROP TABLE` and `TRUNCATE` without CASCADE"] = Says(("TRUNCATE a, plain CASCADE", "SHP-218")),
-        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `ROLE`, `EXTENSION`"] = By("DifferenceTests.WhatTablesUseIsMadeOnTheHomeNodeOnly"),
+        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `EXTENSION`"] = By("DifferenceTests.WhatTablesUseIsMadeOnTheHomeNodeOnly"),
+        ["Roles"] = By("DifferenceTests.RolesAreMadeOnEveryNode"),
         ["Statements of one transaction may go"] = By("ShardedTests.TransactionsOverNodesAreAllOrNothing", "ServerLossTests.ACommitOverNodesCutAtEachStep"),
         ["Savepoints, isolation levels, `SET LOCAL` and"] = By("ShardedTests.SavepointsHoldOverNodesThatJoinLater"),
         ["The client's own `PREPARE TRANSACTION` works"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),

@@ -60,6 +60,29 @@ internal sealed class CursorTests : DataPathFixture
         await OneAsync("SELECT * FROM plain");
         Assert.That(await OneAsync("FETCH kept"), Is.EqualTo("v" + keys[^1]));
         await OneAsync("CLOSE kept");
+        await OneAsync($"DECLARE kept CURSOR WITH HOLD FOR SELECT v FROM t WHERE id = {keys[^1]}");
+        await OneAsync("CLOSE ALL");
+        Assert.That(Proxy.Plane.Sessions().Any(s => s.IsPinned), Is.False, "its server is kept for a cursor that is closed");
+        Assert.That((await RunAsync("FETCH kept")).SqlState, Is.EqualTo("34000"));
+
+        await OneAsync("BEGIN");
+        for (var i = 0; i < keys.Length; i++)
+        {
+            await OneAsync($"DECLARE c{i} CURSOR FOR SELECT v FROM t WHERE id = {keys[i]}");
+        }
+
+        await OneAsync("DECLARE \"all\" CURSOR FOR SELECT id FROM plain");
+        await OneAsync("CLOSE \"all\"");
+        await OneAsync("FETCH c1");
+        await OneAsync("CLOSE ALL");
+        for (var i = 0; i < keys.Length; i++)
+        {
+            await OneAsync($"SAVEPOINT s");
+            Assert.That((await RunAsync($"FETCH c{i}")).SqlState, Is.EqualTo("34000"), "cursor " + i);
+            await OneAsync("ROLLBACK TO s");
+        }
+
+        await OneAsync("COMMIT");
         await OneAsync("BEGIN");
         await OneAsync("SELECT opened()");
         Assert.That(await OneAsync("FETCH by_function"), Is.EqualTo("7"));

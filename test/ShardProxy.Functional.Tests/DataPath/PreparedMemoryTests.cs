@@ -43,6 +43,33 @@ internal sealed class PreparedMemoryTests
         Assert.That((await ParseAsync(client, 6)).SqlState, Is.Null);
     }
 
+    /// <summary>Of the unnamed statement and portal there is one at a time: a client at its limits goes on with them, as drivers do.</summary>
+    [Test]
+    public async Task AClientAtItsLimitsGoesOnWithTheUnnamedOnes()
+    {
+        await using var proxy = await StartAsync(o => o with { MaxPreparedPerClient = 2 });
+        using var client = await proxy.LoginAsync();
+        await client.QueryAsync("BEGIN");
+        await client.SendAsync(Parse("SELECT 1", "a"), Parse("SELECT 2", "b"), Bind("a", "p"), Bind("b", "q"), Sync());
+        Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null);
+        await client.SendAsync(Parse("SELECT 3"), Bind(), Execute(), Bind("b"), Execute(), Sync());
+        var unnamed = await client.ReadUntilReadyAsync();
+        Assert.That(unnamed.Rows.Select(r => r[0]), Is.EqualTo(new[] { "3", "2" }), unnamed.ToString());
+        foreach (var named in new[] { Parse("SELECT 3", "c"), Bind("a", "r") })
+        {
+            await client.QueryAsync("SAVEPOINT s");
+            await client.SendAsync(named, Sync());
+            var refused = await client.ReadUntilReadyAsync();
+            Assert.That(refused.Errors.Single().Field('D'), Is.EqualTo("SHP-110"), refused.ToString());
+            await client.QueryAsync("ROLLBACK TO s");
+        }
+
+        await client.SendAsync(Execute("p"), Sync());
+        Assert.That((await client.ReadUntilReadyAsync()).Rows[0][0], Is.EqualTo("1"));
+        await client.QueryAsync("ROLLBACK");
+        Assert.That((await client.QueryAsync("PREPARE c AS SELECT 3")).Errors.Single().Field('D'), Is.EqualTo("SHP-110"));
+    }
+
     [Test]
     public async Task AServersStatementsAreBoundedInBytes()
     {

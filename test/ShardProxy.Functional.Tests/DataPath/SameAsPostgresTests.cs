@@ -69,6 +69,14 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
         yield return ("discard all", [[Query("SET work_mem = '5MB'")], [Query("DISCARD ALL")], [Query("SHOW work_mem")], [Query("CREATE TEMP TABLE tmp (a int)")], [Query("DISCARD ALL")], [Query("SELECT * FROM tmp")], [Query("BEGIN")], [Query("DISCARD ALL")], [Query("ROLLBACK")]]);
         yield return ("discard all and prepared", [[Parse("SELECT 7 AS a", "p"), Sync()], [Bind("p"), Execute(), Sync()], [Query("DISCARD ALL")], [Bind("p"), Execute(), Sync()], [Parse("SELECT 7 AS a", "p"), Bind("p"), Execute(), Sync()]]);
         yield return ("deallocate what was parsed", [[Parse("SELECT 7 AS a", "p"), Sync()], [Query("DEALLOCATE p")], [Bind("p"), Execute(), Sync()], [Parse("SELECT 8 AS a", "p"), Bind("p"), Execute(), Sync()], [Query("DEALLOCATE ALL")], [Bind("p"), Execute(), Sync()], [Query("DEALLOCATE p")]]);
+        yield return ("prepare transaction in a failed block", [[Query("BEGIN")], [Query("DELETE FROM s.t")], [Query("SELECT 1/0")], [Query("COMMIT PREPARED 'nothing'")], [Query("PREPARE TRANSACTION 'failed'")], [Query("SELECT count(*) FROM s.t")], [Query("PREPARE TRANSACTION 'nothing'")], [Query("BEGIN")], [Parse("SELECT 1/0"), Bind(), Execute(), Sync()], [Parse("PREPARE TRANSACTION 'failed'"), Bind(), Execute(), Sync()], [Query("BEGIN; SELECT 1/0")], [Query("PREPARE TRANSACTION 'failed'; SELECT 1")], [Query("ROLLBACK PREPARED 'failed'")]]);
+        yield return ("prepare transaction with settings that fails", [[Query("BEGIN")], [Query("SET work_mem = '5MB'")], [Query("CREATE TEMP TABLE tmp (a int)")], [Query("PREPARE TRANSACTION 'temporary'")], [Query("SHOW work_mem")], [Query("SELECT 1")]]);
+        yield return ("empty in a failed block", [[Query("BEGIN")], [Query("SELECT 1/0")], [Query("")], [Query(" ; -- nothing")], [Parse(""), DescribeStatement(), Bind(), DescribePortal(), Execute(), Sync()], [Parse("-- nothing", "e"), Sync()], [Bind("e"), Execute(), Sync()], [Query("ROLLBACK")], [Bind("e"), Execute(), Sync()], [Parse(";"), Bind(values: "1"), Execute(), Sync()]]);
+        foreach (var script in SharedNames())
+        {
+            yield return script;
+        }
+
         yield return ("copy out", [[Query("COPY s.t TO STDOUT")], [Query("COPY (SELECT 1, 'a') TO STDOUT CSV HEADER")], [Query("COPY nowhere TO STDOUT")]]);
         yield return ("copy in", [[Query("COPY s.empty FROM STDIN"), CopyData("1\ta\n2\t"), CopyData("b\n"), CopyDone()], [Query("SELECT * FROM s.empty")]]);
         yield return ("copy in fails", [[Query("COPY s.empty FROM STDIN"), CopyData("0\ta\n"), CopyDone()], [Query("COPY s.empty FROM STDIN"), CopyData("1\ta\n"), CopyFail("no more")], [Query("SELECT count(*) FROM s.empty")]]);
@@ -114,6 +122,78 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
         yield return ("text with everything", [[Query("SELECT 'ä€𝄞', E'\\t', $$x'y$$, U&'\\0041', \"ID\" FROM (SELECT 1 AS \"ID\") q -- end")]]);
     }
 
+    /// <summary>Statements of PREPARE and of Parse have their names in common.</summary>
+    internal static IEnumerable<(string Name, byte[][][] Steps)> SharedNames()
+    {
+        const string Name = "SELECT name FROM s.t WHERE id = $1";
+        yield return ("names: EXECUTE of what was parsed", [[Parse(Name, "p", 23), Sync()], [Query("EXECUTE p(3)")], [Query("EXECUTE p(4)")], [Query("EXPLAIN (COSTS OFF) EXECUTE p(5)")], [Query("EXECUTE p")], [Query("EXECUTE p(1/0)")], [Query("PREPARE p AS SELECT 1")], [Bind("p", values: "5"), Execute(), Sync()], [Query("CREATE TABLE s.made AS EXECUTE p(6)")], [Query("SELECT * FROM s.made")], [Query("DEALLOCATE p")], [Query("EXECUTE p(3)")], [Bind("p", values: "5"), Execute(), Sync()]]);
+        yield return ("names: parsed anew in a block", [[Parse(Name, "p", 23), Sync()], [Query("BEGIN")], [Query("EXECUTE p(3)")], [CloseStatement("p"), Parse("SELECT $1 + 1 AS a", "p", 23), Sync()], [Query("EXECUTE p(3)")], [Query("SAVEPOINT a")], [Query("DEALLOCATE p")], [Query("EXECUTE p(3)")], [Query("ROLLBACK TO a")], [Query("PREPARE p AS SELECT 'sql' AS b")], [Query("EXECUTE p")], [Bind("p"), DescribePortal(), Execute(), Sync()], [Query("COMMIT")], [Query("EXECUTE p")], [Query("DEALLOCATE p")], [Query("EXECUTE p")], [Query("SELECT 1")]]);
+        yield return ("names: the protocol's requests for what SQL has prepared", [[Query("PREPARE \"Q q\"(int) AS SELECT name FROM s.t WHERE id = $1")], [DescribeStatement("Q q"), Sync()], [Bind("Q q", values: "3"), DescribePortal(), Execute(), Sync()], [Parse("SELECT 1", "Q q"), Sync()], [Bind("Q q", values: "x"), Execute(), Sync()], [Query("EXECUTE \"Q q\"(4)")], [Bind("Q q", "c", "5"), Bind("nothing"), Execute("c"), Sync()], [CloseStatement("Q q"), Sync()], [Query("EXECUTE \"Q q\"(4)")], [Bind("Q q", values: "3"), Execute(), Sync()], [Parse("SELECT 1 AS a", "Q q"), Bind("Q q"), Execute(), Sync()]]);
+        yield return ("names: PREPARE, then Bind in one pipeline", [[Parse("PREPARE q AS SELECT 7 AS a"), Bind(), Execute(), Bind("q"), DescribePortal(), Execute(), Sync()], [Query("EXECUTE q")], [Query("DEALLOCATE ALL")], [Bind("q"), Sync()]]);
+        yield return ("names: EXECUTE by the protocol", [[Parse(Name, "p", 23), Parse("EXECUTE p(3)"), DescribeStatement(), Bind(), DescribePortal(), Execute(), Sync()], [Parse("EXECUTE p(4)", "e"), Sync()], [DescribeStatement("e"), Sync()], [Bind("e"), Execute(), Bind("e"), Execute(), Sync()], [CloseStatement("p"), Bind("e"), Execute(), Sync()], [Parse("SELECT 'new' AS a, $1::int AS b", "p"), Bind("e"), Execute(), Sync()], [Bind("e"), DescribePortal(), Execute(), Sync()]]);
+        yield return ("names: DEALLOCATE in a string", [[Parse("SELECT 7 AS a", "p"), Sync()], [Query("SELECT 1; DEALLOCATE p")], [Bind("p"), Execute(), Sync()], [Parse("SELECT 8 AS a", "p"), Bind("p"), Execute(), Sync()], [Query("EXECUTE p; EXECUTE p")], [Query("DEALLOCATE ALL; SELECT 1")], [Bind("p"), Execute(), Sync()], [Query("EXECUTE p")]]);
+        yield return ("names: in a failed block", [[Parse("SELECT 7 AS a", "p"), Sync()], [Query("PREPARE q AS SELECT 8 AS a")], [Query("BEGIN")], [Query("SELECT 1/0")], [Query("EXECUTE p")], [Query("DEALLOCATE p")], [Query("DEALLOCATE q")], [Query("DISCARD ALL")], [Query("ROLLBACK")], [Query("EXECUTE p")], [Bind("q"), Execute(), Sync()], [Query("DISCARD ALL")], [Query("EXECUTE p")], [Bind("q"), Sync()]]);
+        yield return ("names: what has changed since", [[Query("CREATE TABLE s.late (a int)")], [Parse("SELECT * FROM s.late", "p"), Sync()], [Query("DROP TABLE s.late")], [Query("EXECUTE p")], [Query("SELECT 1")], [Query("CREATE TABLE s.late (a int)")], [Query("EXECUTE p")], [Query("DEALLOCATE p")]]);
+        yield return ("names: settings made by what is executed", [[Parse("SELECT set_config('work_mem', '5MB', false)", "p"), Sync()], [Query("EXECUTE p")], [Query("SHOW work_mem")], [Query("PREPARE q AS SELECT set_config('work_mem', '6MB', false)")], [Bind("q"), Execute(), Sync()], [Query("SHOW work_mem")], [Query("DEALLOCATE q")], [Query("SHOW work_mem")], [Query("RESET work_mem")]]);
+    }
+
+    /// <summary>A client that takes its time over COPY data is told of an error while it does, as PostgreSQL tells it; what it sends afterwards is ignored.</summary>
+    [Test]
+    public async Task ASlowCopyHearsOfItsErrorAtOnce([Values] bool throughTheProxy)
+    {
+        await DirectAsync(0, Reset);
+        using var client = throughTheProxy ? await Proxy.LoginAsync() : await DirectLoginAsync(0);
+        await client.SendAsync(Query("COPY s.empty FROM STDIN"));
+        await client.ReadUntilAsync('G');
+        await client.SendAsync(CopyData("1\ta\n"), CopyData("0\tb\n"));
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("23514", 'I')), reply.ToString());
+        await client.SendAsync(CopyData("2\tc\n"), CopyDone(), Query("SELECT count(*) FROM s.empty"));
+        Assert.That((await client.ReadUntilReadyAsync()).Rows[0][0], Is.EqualTo("0"));
+        await client.SendAsync(Query("COPY s.empty FROM STDIN"));
+        await client.ReadUntilAsync('G');
+        await client.SendAsync(CopyData("3\td\n"));
+        if (throughTheProxy)
+        {
+            // The row is the server's already: an error of its constraint would have come.
+            await client.SendAsync(CopyData("4\te\n"), CopyDone());
+            Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null);
+            Assert.That((await client.QueryAsync("SELECT count(*) FROM s.empty")).Rows[0][0], Is.EqualTo("2"));
+        }
+    }
+
+    /// <summary>So it is when its server ends meanwhile.</summary>
+    [Test]
+    public async Task ASlowCopyHearsOfTheEndOfItsServerAtOnce()
+    {
+        await DirectAsync(0, Reset);
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Query("COPY s.empty FROM STDIN"));
+        await client.ReadUntilAsync('G');
+        await client.SendAsync(CopyData("1\ta\n"));
+        await DirectAsync(0, $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{Database}' AND query LIKE 'COPY s.empty%' AND pid <> pg_backend_pid()");
+        var reply = await client.ReadUntilAsync('E');
+        Assert.That(reply.SqlState, Is.AnyOf("57P01", "08006", "08007"), reply.ToString());
+    }
+
+    /// <summary>The text of an EXECUTE names no table: what it executes is looked at.</summary>
+    [Test]
+    public async Task AnExecuteIsRoutedByItsStatement()
+    {
+        using var client = await Proxy.LoginAsync();
+        await client.SendAsync(Parse("SELECT v FROM sharded WHERE id = $1", "p", 23), Parse("SELECT v FROM reference", "r"), Parse("BEGIN", "b"), Sync());
+        Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null);
+        foreach (var sql in new[] { "EXECUTE p(1)", "EXPLAIN EXECUTE p(1)", "CREATE TABLE s.wrong AS EXECUTE p(1)", "EXECUTE r; EXECUTE p(1)", "EXECUTE b" })
+        {
+            var reply = await client.QueryAsync(sql);
+            Assert.That(reply.Errors.Single().Field('D'), Is.EqualTo("SHP-210"), $"{sql}\n{reply}");
+            reply = await client.ExecuteAsync(sql);
+            Assert.That(reply.SqlState, sql.Contains(';', StringComparison.Ordinal) ? Is.EqualTo("42601") : Is.EqualTo("0A000"), $"{sql}\n{reply}");
+        }
+
+        Assert.That((await client.QueryAsync("EXECUTE r")).SqlState, Is.Null);
+    }
+
     [TestCaseSource(nameof(Scripts))]
     public async Task TheSameMessagesComeBack(byte[][][] steps)
     {
@@ -157,7 +237,7 @@ internal sealed partial class SameAsPostgresTests(int poolSize) : DataPathFixtur
     /// A server's errors are passed on whole. Those the proxy makes in PostgreSQL's place have its severity, code and message, but no line of
     /// its source; and a statement has another name on the server than its client gave it.
     /// </summary>
-    private static void AssertSame(List<string[]> actual, List<string[]> expected)
+    internal static void AssertSame(List<string[]> actual, List<string[]> expected)
     {
         for (var step = 0; step < expected.Count; step++)
         {

@@ -100,6 +100,19 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         Assert.That((await next.QueryAsync("SELECT current_user = session_user, current_setting('my.own', true)")).Rows[0], Is.EqualTo(new[] { "t", null }));
     }
 
+    private static IEnumerable<TestCaseData> SharedNames() =>
+        SameAsPostgresTests.SharedNames().Select(s => new TestCaseData((object)s.Steps).SetArgDisplayNames(s.Name));
+
+    /// <summary>Statements of PREPARE and of Parse have their names in common here too; the proxy keeps the names, so some errors are its own.</summary>
+    [TestCaseSource(nameof(SharedNames))]
+    public async Task NamesOfStatementsAreShared(byte[][][] steps)
+    {
+        await DirectAsync(0, Reset);
+        var expected = await SameAsPostgresTests.PlayAsync(await DirectLoginAsync(0), steps);
+        await DirectAsync(0, Reset);
+        SameAsPostgresTests.AssertSame(await SameAsPostgresTests.PlayAsync(await Proxy.LoginAsync(), steps), expected);
+    }
+
     // lib/pq's Ping is an empty query: it has to find out that the backend was ended.
     [Test]
     public async Task AnEmptyQueryTellsOfTheEndOfItsBackend()
@@ -184,28 +197,55 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
 
     /// <summary>Connections that the proxy keeps for nobody do not stand in the way of what a server does only to an unused database.</summary>
     [Test]
-    public async Task AnUnusedDatabaseCanBeCopiedRenamedAndDropped()
+    public async Task AnUnusedDatabaseCanBeCopiedRenamedAndDropped([Values] bool isExtended)
     {
-        var name = $"{Database}_used";
+        var name = $"{Database}_used{(isExtended ? "_x" : "")}";
         using var client = await Proxy.LoginAsync();
-        Assert.That((await client.QueryAsync($"CREATE DATABASE {name}")).SqlState, Is.Null);
+        Assert.That((await RunAsync($"CREATE DATABASE {name}")).SqlState, Is.Null);
         await UseAsync(name);
-        Assert.That((await client.QueryAsync($"CREATE DATABASE {name}_copy TEMPLATE {name}")).SqlState, Is.Null);
+        Assert.That((await RunAsync($"CREATE DATABASE {name}_copy TEMPLATE {name}")).SqlState, Is.Null);
         await UseAsync(name);
-        Assert.That((await client.QueryAsync($"ALTER DATABASE {name} RENAME TO {name}_again")).SqlState, Is.Null);
+        Assert.That((await RunAsync($"ALTER DATABASE {name} RENAME TO {name}_again")).SqlState, Is.Null);
         await UseAsync($"{name}_again");
         using (await ScriptedClient.LoginAsync(Proxy.Port, TestCluster.User, $"{name}_again", TestCluster.Password, default, []))
         {
-            Assert.That((await client.QueryAsync($"DROP DATABASE {name}_again")).SqlState, Is.EqualTo("55006"), "a client is connected to it");
+            Assert.That((await RunAsync($"DROP DATABASE {name}_again")).SqlState, Is.EqualTo("55006"), "a client is connected to it");
         }
 
-        Assert.That((await client.QueryAsync($"DROP DATABASE {name}_again WITH (FORCE)")).SqlState, Is.Null);
-        Assert.That((await client.QueryAsync($"DROP DATABASE {name}_copy")).SqlState, Is.Null);
+        Assert.That((await RunAsync($"DROP DATABASE {name}_again WITH (FORCE)")).SqlState, Is.Null);
+        Assert.That((await RunAsync($"DROP DATABASE {name}_copy")).SqlState, Is.Null);
+
+        Task<Transcript> RunAsync(string sql) => isExtended ? client.ExecuteAsync(sql) : client.QueryAsync(sql);
 
         async Task UseAsync(string database)
         {
             using var other = await ScriptedClient.LoginAsync(Proxy.Port, TestCluster.User, database, TestCluster.Password, default, []);
             Assert.That((await other.QueryAsync("SELECT 1")).SqlState, Is.Null);
+        }
+    }
+
+    /// <summary>What SQL has prepared on the home node alone must not answer for a table that other nodes have a part of by now.</summary>
+    [Test]
+    public async Task AnExecuteIsRefusedOnceItsTableIsPlaced()
+    {
+        await DirectAsync(0, "CREATE TABLE IF NOT EXISTS sharded (id int PRIMARY KEY, v text)");
+        using var client = await Proxy.LoginAsync();
+        Assert.That((await client.QueryAsync("PREPARE p AS SELECT count(*) FROM sharded")).SqlState, Is.Null);
+        Assert.That((await client.QueryAsync("EXECUTE p")).Rows[0][0], Is.EqualTo("0"));
+        var placed = new Placement().Sharded("sharded", "id int4, v text", "id").Build(Proxy.Plane.Current.Nodes);
+        await Proxy.PublishAsync(
+            t => new(t.Epoch + 1, t.PlacementVersion + 1, t.Nodes, placed.Groups, placed.Tables, [], [], []), DrainScope.None, TimeSpan.FromSeconds(5));
+        try
+        {
+            Assert.That((await client.QueryAsync("EXECUTE p")).Errors.Single().Field('D'), Is.EqualTo("SHP-210"));
+            await client.SendAsync(Bind("p"), Execute(), Sync());
+            Assert.That((await client.ReadUntilReadyAsync()).Errors.Single().Field('D'), Is.EqualTo("SHP-210"));
+            Assert.That((await client.QueryAsync("DEALLOCATE p")).SqlState, Is.Null);
+        }
+        finally
+        {
+            await Proxy.PublishAsync(
+                t => new(t.Epoch + 1, t.PlacementVersion + 1, t.Nodes, [], [], [], [], []), DrainScope.None, TimeSpan.FromSeconds(5));
         }
     }
 
