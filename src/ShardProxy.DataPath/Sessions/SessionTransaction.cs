@@ -106,7 +106,7 @@ internal sealed class SessionTransaction
 
     /// <summary>In a failed block nothing else is done: what ends the block, or goes back in it.</summary>
     public static bool LeavesFailedBlock(StatementShape shape) => shape.Transaction is
-        { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint or TransactionVerb.Prepare };
+    { Verb: TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.RollbackToSavepoint or TransactionVerb.Prepare };
 
     /// <summary>Opens a block.</summary>
     public void Begin(SessionSettings settings, string? options, bool isImplicit)

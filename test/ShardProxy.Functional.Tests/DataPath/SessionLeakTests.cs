@@ -79,6 +79,8 @@ internal sealed class SessionLeakTests : DataPathFixture
                     await RunAsync(client, done[^1], isExtended);
                 }
 
+                // A client may have its answer before its session has gone to rest.
+                await UntilAsync(() => Proxy.Plane.Sessions().All(s => s.State != "active"));
                 if (random.Next(2) == 0)
                 {
                     await client.SendAsync(Terminate());
@@ -96,6 +98,16 @@ internal sealed class SessionLeakTests : DataPathFixture
             Assert.That(next.Parameters["DateStyle"], Is.EqualTo("ISO, MDY"));
             Assert.That((await next.QueryAsync("SELECT currval('leak_seq')")).SqlState, Is.EqualTo("55000"), $"seed {seed}, round {round}, after: {string.Join("; ", done)}");
             Assert.That((await next.QueryAsync("SELECT lastval()")).SqlState, Is.EqualTo("55000"), $"seed {seed}, round {round}, after: {string.Join("; ", done)}");
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (!condition())
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+            await Task.Delay(TimeSpan.FromMilliseconds(1), deadline.Token);
         }
     }
 
