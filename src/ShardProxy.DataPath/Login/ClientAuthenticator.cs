@@ -15,6 +15,7 @@ namespace ShardProxy.DataPath.Login;
 internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserDirectory users, ILogger logger)
 {
     private const int AuthenticationOk = 0;
+    private const string CommonNameType = "2.5.4.3";
 
     // What PostgreSQL calls its newest minor version of protocol 3, as libpq compares it: the whole version word.
     private const int NewestProtocol = 3 << 16;
@@ -105,7 +106,7 @@ internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserD
         var isProven = rule.Method switch
         {
             ClientAuthentication.Trust => found.IsKnown,
-            ClientAuthentication.Md5 => await _password.Md5Async(channel, user, found.Secret, cancellationToken).ConfigureAwait(false),
+            ClientAuthentication.Md5 => await _password.Md5Async(channel, user, found.Secret, users, cancellationToken).ConfigureAwait(false),
             ClientAuthentication.Password => await _password.CleartextAsync(channel, user, found.Secret, users, cancellationToken).ConfigureAwait(false),
             _ => await _scram.RunAsync(channel, user, found.Secret, users, rule.Method == ClientAuthentication.ScramSha256Plus, cancellationToken).ConfigureAwait(false),
         };
@@ -125,9 +126,21 @@ internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserD
             return LoginErrors.NoCertificate;
         }
 
-        var name = certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false);
+        if (CommonName(certificate) is not { } name)
+        {
+            return LoginErrors.CertificateFailed(user);
+        }
+
         var mapped = rule.CertificateNames.Count == 0 ? name : rule.CertificateNames.GetValueOrDefault(name);
         return string.Equals(mapped, user, StringComparison.Ordinal) ? null : LoginErrors.CertificateFailed(user);
+    }
+
+    // The framework's simple name is something else where there is no common name: a department, an organisation, a mail address. None of those says
+    // who somebody is. Nor do two common names, or one that shares its part of the name with others.
+    private static string? CommonName(X509Certificate2 certificate)
+    {
+        var names = certificate.SubjectName.EnumerateRelativeDistinguishedNames().Where(n => n.HasMultipleElements || n.GetSingleElementType().Value == CommonNameType).ToArray();
+        return names is [{ HasMultipleElements: false } only] ? only.GetSingleElementValue() : null;
     }
 
     private static AuthenticationRule? FindRule(DataPathOptions options, ClientChannel channel, string database, string user)

@@ -13,7 +13,7 @@ internal sealed class PasswordLogin(ScramMock mock, int maxMessageBytes)
     private const int Md5Request = 5;
 
     /// <summary>Asks for md5(md5(password || user) || salt). A user of whom only a SCRAM verifier is known cannot log in like this.</summary>
-    public async ValueTask<bool> Md5Async(ClientChannel channel, string user, LoginSecret? secret, CancellationToken cancellationToken)
+    public async ValueTask<bool> Md5Async(ClientChannel channel, string user, LoginSecret? secret, UserDirectory users, CancellationToken cancellationToken)
     {
         var salt = RandomNumberGenerator.GetBytes(4);
         MessageWriter.Authentication(channel.Connection.Output, Md5Request, salt);
@@ -22,7 +22,17 @@ internal sealed class PasswordLogin(ScramMock mock, int maxMessageBytes)
         // Compared with something in every case.
         var hash = secret?.Md5Hash ?? "md5" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         var isRight = CryptographicOperations.FixedTimeEquals(given, Encoding.ASCII.GetBytes(Md5Password.RespondHash(hash, salt)));
-        return isRight && secret?.Md5Hash is not null;
+        if (!isRight || secret?.Md5Hash is not { } known)
+        {
+            return false;
+        }
+
+        if (secret.Password is null)
+        {
+            users.Credentials.LearnHash(user, known);
+        }
+
+        return true;
     }
 
     /// <summary>Asks for the password itself, which is then known for logging in to servers.</summary>

@@ -51,16 +51,18 @@ internal sealed partial class UserDirectory
             return new UserLookup(true, await CurrentAsync(user, written, cancellationToken).ConfigureAwait(false));
         }
 
-        if (_query is null || _written.ContainsKey(user))
+        var isWritten = _written.ContainsKey(user);
+        if (_query is null)
         {
-            return new UserLookup(_written.ContainsKey(user), null);
+            return new UserLookup(isWritten, null);
         }
 
-        // Asked in any case, so that time does not tell names that are written down from those that are not.
-        var stored = await _query.FindAsync(user, isOptional: !_query.ServesUnwrittenUsers, cancellationToken).ConfigureAwait(false);
+        // Asked in any case, so that time does not tell names that are written down from those that are not. An entry without a password only
+        // gives a role of the console.
+        var stored = await _query.FindAsync(user, isOptional: isWritten || !_query.ServesUnwrittenUsers, cancellationToken).ConfigureAwait(false);
         return stored is { } found && _query.ServesUnwrittenUsers
-            ? new UserLookup(found.Exists, await SecretAsync(user, found.Password).ConfigureAwait(false))
-            : default;
+            ? new UserLookup(found.Exists || isWritten, await SecretAsync(user, found.Password).ConfigureAwait(false))
+            : new UserLookup(isWritten, null);
     }
 
     /// <summary>A login failed: what is known of the user may be out of date.</summary>

@@ -14,6 +14,9 @@ namespace ShardProxy.DataPath.Sessions;
 /// </summary>
 internal sealed class ConsoleSession(DataPathServices services, ITransportConnection connection, ClientIdentity identity)
 {
+    // Statements and portals of one client: drivers have a handful.
+    private const int MaxKept = 100;
+
     private readonly Dictionary<string, string> _statements = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ConsoleReply> _portals = new(StringComparer.Ordinal);
     private bool _skipToSync;
@@ -84,6 +87,11 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
         {
             case FrontendTag.Parse:
                 var (name, sql) = ReadParse(payload.Span);
+                if (!MayKeep(_statements, name))
+                {
+                    break;
+                }
+
                 _statements[name] = sql;
                 MessageWriter.Empty(Output, BackendTag.ParseComplete);
                 break;
@@ -101,6 +109,7 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
 
                 break;
             case FrontendTag.Close:
+                Forget(payload.Span);
                 MessageWriter.Empty(Output, BackendTag.CloseComplete);
                 break;
             default:
@@ -118,10 +127,43 @@ internal sealed class ConsoleSession(DataPathServices services, ITransportConnec
             return;
         }
 
+        if (!MayKeep(_portals, portal))
+        {
+            return;
+        }
+
         // Run here, so that Describe knows the columns; Execute hands the rows out.
         var first = SplitStatements(sql).FirstOrDefault() ?? "";
         _portals[portal] = await ExecuteAsync(first).ConfigureAwait(false);
         MessageWriter.Empty(Output, BackendTag.BindComplete);
+    }
+
+    private bool MayKeep<T>(Dictionary<string, T> kept, string name)
+    {
+        if (kept.Count < MaxKept || kept.ContainsKey(name))
+        {
+            return true;
+        }
+
+        ClientReplies.Error(Output, SessionErrors.TooManyStatements);
+        _skipToSync = true;
+        return false;
+    }
+
+    // 'S' or 'P' and a name; what does not exist may be closed too.
+    private void Forget(ReadOnlySpan<byte> payload)
+    {
+        var reader = new PayloadReader(payload);
+        var kind = reader.ReadBytes(1)[0];
+        var name = Encoding.UTF8.GetString(reader.ReadCString());
+        if (kind == (byte)'S')
+        {
+            _statements.Remove(name);
+        }
+        else
+        {
+            _portals.Remove(name);
+        }
     }
 
     private async ValueTask DescribeAsync(ReadOnlyMemory<byte> payload)

@@ -69,6 +69,24 @@ internal sealed class LoginMethodTests : AuthFixture
         static string Files(TestKit.Tls.TestCertificate certificate) => $"sslmode=require sslcert={certificate.CertificateFile} sslkey={certificate.KeyFile}";
     }
 
+    // The framework's "simple name" of such a certificate is the department's: whoever may name one would be whom he likes.
+    [TestCase("OU={0}")]
+    [TestCase("O={0}, C=DE")]
+    [TestCase("CN=somebody, OU={0}")]
+    [TestCase("CN=somebody, CN={0}")]
+    [TestCase("CN={0}, CN=somebody")]
+    public async Task OnlyTheCommonNameOfACertificateSaysWhoSomebodyIs(string subject)
+    {
+        var proxy = await StartAsync(o => o with { Authentication = ClientAuthentication.Certificate }, checksClients: true);
+        var other = Authority.IssueSubject(string.Format(System.Globalization.CultureInfo.InvariantCulture, subject, TestCluster.User), "subject");
+        using var client = await ConnectTlsAsync(proxy, other);
+        var reply = await client.StartAsync(TestCluster.User, TestCluster.Database, null!);
+        Assert.That((reply.SqlState, reply.Errors[0].Field('D')), Is.EqualTo(("28000", "SHP-125")), reply.ToString());
+        var own = Authority.IssueSubject($"CN={TestCluster.User}, OU=somebody", "subject");
+        using var right = await ConnectTlsAsync(proxy, own);
+        Assert.That((await right.StartAsync(TestCluster.User, TestCluster.Database, null!)).Status, Is.EqualTo('I'));
+    }
+
     [Test]
     public async Task APasswordIsStillAskedForWhereCertificatesMayBeShown()
     {
@@ -241,5 +259,22 @@ internal sealed class LoginMethodTests : AuthFixture
         var text = string.Create(CultureInfo.InvariantCulture, $"{ReadInt32BigEndian(first.Body)}/{ReadInt32BigEndian(first.Body.AsSpan(4))}");
         Assert.That($"{text} {Encoding.ASCII.GetString(first.Body.AsSpan(8)).TrimEnd('\0')}".TrimEnd(), Is.EqualTo(expected));
         Assert.That((await client.ReadAsync())!.Type, Is.EqualTo('R'), "and the login goes on");
+    }
+
+    [Test]
+    public async Task AConsoleClientsStatementsAreBounded()
+    {
+        var proxy = await StartAsync();
+        using var client = await ScriptedClient.LoginAsync(proxy.Port, TestCluster.User, "shardproxy", TestCluster.Password);
+        var refusedAt = 0;
+        for (var i = 1; i <= 1_000 && refusedAt == 0; i++)
+        {
+            await client.SendAsync(Frontend.Parse("SHOW NODES", $"s{i}"), Frontend.Sync());
+            refusedAt = (await client.ReadUntilReadyAsync()).SqlState == "54000" ? i : 0;
+        }
+
+        Assert.That(refusedAt, Is.InRange(2, 1_000));
+        await client.SendAsync(Frontend.CloseStatement("s1"), Frontend.Parse("SHOW NODES", "again"), Frontend.Sync());
+        Assert.That((await client.ReadUntilReadyAsync()).SqlState, Is.Null, "what is closed makes room");
     }
 }

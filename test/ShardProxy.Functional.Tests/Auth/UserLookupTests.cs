@@ -49,6 +49,35 @@ internal sealed class UserLookupTests : AuthFixture
     }
 
     [Test]
+    public async Task AnEntryThatOnlyGivesAConsoleRoleTakesItsPasswordFromTheHomeNode()
+    {
+        var role = await RoleAsync("PASSWORD 'secret'");
+        var proxy = await StartAsync(o => Lookup(o) with { Users = [.. o.Users, new UserCredential(role, null, IsAdmin: false) { IsMonitor = true }] });
+        Assert.That(await MayLogInAsync(proxy, role, "secret"), Is.True);
+        Assert.That(await MayLogInAsync(proxy, role, "wrong"), Is.False);
+        using var console = await ScriptedClient.LoginAsync(proxy.Port, role, "shardproxy", "secret");
+    }
+
+    [Test]
+    public async Task AnMd5HashThatTheHomeNodeKeepsOpensTheServersToo()
+    {
+        var role = await RoleAsync("PASSWORD NULL");
+        await Cluster.ExecuteAsync(0, $"SET password_encryption = 'md5'; ALTER ROLE {role} PASSWORD 'secret'");
+        var rules = await Cluster.ScalarAsync<string>(0, "SELECT pg_read_file(current_setting('hba_file'))");
+        try
+        {
+            await WriteRulesAsync($"host all {role} all md5\n{rules}");
+            var proxy = await StartAsync(o => Lookup(o) with { Authentication = ClientAuthentication.Md5 });
+            Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable", role), "secret", "SELECT current_user")).Output, Is.EqualTo(role));
+            Assert.That((await Libpq.RunAsync(Conninfo(proxy, "sslmode=disable", role), "wrong")).Errors, Does.Contain("password authentication failed"));
+        }
+        finally
+        {
+            await WriteRulesAsync(rules!);
+        }
+    }
+
+    [Test]
     public async Task WhoMayNotLogInThereMayNotHere()
     {
         var proxy = await StartAsync(Lookup);
@@ -147,6 +176,16 @@ internal sealed class UserLookupTests : AuthFixture
     {
         UserLookup = new UserLookupOptions(TestCluster.User, TestCluster.Password, TestCluster.Database) { ServesUnwrittenUsers = true },
     };
+
+    private async Task WriteRulesAsync(string rules)
+    {
+        var file = await Cluster.ScalarAsync<string>(0, "SELECT current_setting('hba_file')");
+        var lines = rules.TrimEnd('\n').Split('\n').Select(l => $"('{l.Replace("'", "''", StringComparison.Ordinal)}')");
+
+        // Every character of a line of these rules is its own in COPY's csv format, with a quote and a delimiter that never come.
+        await Cluster.ExecuteAsync(0, $"COPY (SELECT l FROM (VALUES {string.Join(", ", lines)}) v (l)) TO '{file}' WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')");
+        await Cluster.ExecuteAsync(0, "SELECT pg_reload_conf()");
+    }
 
     private static async Task<bool> MayLogInAsync(ProxyUnderTest proxy, string user, string password)
     {

@@ -41,11 +41,14 @@ public sealed class TestAuthority : IDisposable
             names.AddIpAddress(IPAddress.Loopback);
         }
 
-        return Issue(file, host, ServerUsage, names.Build(), signature ?? HashAlgorithmName.SHA256);
+        return Issue(file, $"CN={host}", ServerUsage, names.Build(), signature ?? HashAlgorithmName.SHA256);
     }
 
     /// <summary>Issues a certificate for a client of that common name.</summary>
-    public TestCertificate IssueClient(string commonName, string file = "client") => Issue(file, commonName, ClientUsage, null, HashAlgorithmName.SHA256);
+    public TestCertificate IssueClient(string commonName, string file = "client") => IssueSubject($"CN={commonName}", file);
+
+    /// <summary>Issues a certificate for a client of that distinguished name.</summary>
+    public TestCertificate IssueSubject(string subject, string file = "client") => Issue(file, subject, ClientUsage, null, HashAlgorithmName.SHA256);
 
     public void Dispose()
     {
@@ -54,10 +57,10 @@ public sealed class TestAuthority : IDisposable
         System.IO.Directory.Delete(Directory, recursive: true);
     }
 
-    private TestCertificate Issue(string file, string commonName, Oid usage, X509Extension? names, HashAlgorithmName signature)
+    private TestCertificate Issue(string file, string subject, Oid usage, X509Extension? names, HashAlgorithmName signature)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={commonName}", key, signature);
+        var request = new CertificateRequest(subject, key, signature);
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([usage], critical: false));
         if (names is not null)
         {
