@@ -408,6 +408,12 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
+        if (_pipeline is { HasBegun: true, Server: { } begun })
+        {
+            // pgjdbc sends its SAVEPOINT so behind the BEGIN of a block: the session has to know of it.
+            await _pipeline.SyncNowAsync(begun).ConfigureAwait(false);
+        }
+
         if (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted)
         {
             // It would be part of the implicit transaction of what was executed, whichever node it is for.

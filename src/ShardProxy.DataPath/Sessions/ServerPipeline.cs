@@ -23,6 +23,12 @@ internal sealed class ServerPipeline(Session session)
     /// <summary>Something was executed since the last Sync.</summary>
     public bool HasExecuted { get; set; }
 
+    /// <summary>
+    /// What was executed since the last Sync has begun a block on the server and not ended it: a Sync commits nothing, once it is known that
+    /// none of it failed.
+    /// </summary>
+    public bool HasBegun { get; private set; }
+
     /// <summary>COPY data of an extended-protocol COPY is being passed on; the next messages belong to it.</summary>
     public ServerConnection? CopyServer { get; set; }
 
@@ -56,6 +62,16 @@ internal sealed class ServerPipeline(Session session)
             LeavesState = true;
         }
 
+        if (portal.Statement.Shape.Transaction is { } command)
+        {
+            HasBegun = command.Verb switch
+            {
+                TransactionVerb.Begin or TransactionVerb.StartTransaction => true,
+                TransactionVerb.Commit or TransactionVerb.Rollback or TransactionVerb.Prepare => command.Chain,
+                _ => HasBegun,
+            };
+        }
+
         _executed.Add(new Executed(portal.Statement, portal.Dispatch, server, portal.Started));
     }
 
@@ -63,6 +79,7 @@ internal sealed class ServerPipeline(Session session)
     public void Forget()
     {
         _executed.Clear();
+        HasBegun = false;
         Server = null;
     }
 
@@ -100,6 +117,7 @@ internal sealed class ServerPipeline(Session session)
         }
 
         AccountExecuted();
+        HasBegun = false;
         if (Server is { Status: (byte)'E' })
         {
             // A Parse or Bind can fail a block too.

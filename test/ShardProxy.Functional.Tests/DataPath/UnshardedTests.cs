@@ -83,6 +83,10 @@ internal sealed class UnshardedTests(int poolSize) : DataPathFixture
         yield return ("extended: an own option", [Run("SELECT 1", "SET my.own = 'x'", "SELECT 2"), Run("SHOW my.own"), [Query("SHOW my.own")]]);
         yield return ("extended: named", [[Parse("BEGIN", "b"), Parse("COMMIT", "c"), DescribeStatement("b"), Sync()], [Bind("b"), Execute(), Sync()], [Bind("b"), Execute(), Sync()], [Bind("c"), Execute(), Sync()], [Bind("c"), Execute(), Sync()]]);
         yield return ("extended: cursors of SQL", [[Query("BEGIN; DECLARE c CURSOR FOR SELECT 7 AS a; DECLARE d CURSOR FOR SELECT 8 AS b")], [DescribePortal("c"), Execute("c"), Sync()], [ClosePortal("c"), ClosePortal("d"), Sync()], [Execute("d"), Sync()], [Query("ROLLBACK")], [DescribePortal("c"), Sync()]]);
+        // pgjdbc with autosave: the block is begun in the pipeline, and a simple SAVEPOINT follows without a Sync.
+        yield return ("extended: a query in a block that its pipeline has begun", [[Parse("BEGIN"), Bind(), Execute(), Query("SAVEPOINT a"), Parse("DELETE FROM s.t WHERE id = 1"), Bind(), DescribePortal(), Execute(), Sync()], [], [Query("ROLLBACK TO a")], [Query("SELECT count(*) FROM s.t")], [Query("COMMIT")]]);
+        yield return ("extended: a query behind statements and BEGIN", [[Parse("DELETE FROM s.t WHERE id = 1"), Bind(), Execute(), Parse("START TRANSACTION"), Bind(), Execute(), Query("SELECT count(*) FROM s.t")], [Query("ROLLBACK")], [Query("SELECT count(*) FROM s.t")]]);
+        yield return ("extended: a query behind a failed BEGIN", [[Parse("SELECT 1/0"), Bind(), Execute(), Parse("BEGIN"), Bind(), Execute(), Query("SELECT 1"), Sync()], [Query("SELECT 2")]]);
         yield return ("extended: unreadable", [[Parse("SELECT 'open"), Sync()], Run("SELECT 1"), [Query("SET standard_conforming_strings = off; SET escape_string_warning = off")], Run("SELECT 'a\\'b'")]);
     }
 
