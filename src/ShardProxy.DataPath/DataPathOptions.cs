@@ -176,6 +176,12 @@ public sealed record DataPathOptions
     /// <summary>Prepared statements a client may hold.</summary>
     public int MaxPreparedPerClient { get; init; } = 10_000;
 
+    /// <summary>Rows one statement may gather from several nodes.</summary>
+    public long GatherMaxRows { get; init; } = 10_000_000;
+
+    /// <summary>Bytes, as COPY text, that one statement may gather from several nodes.</summary>
+    public long GatherMaxBytes { get; init; } = 1L << 30;
+
     /// <summary>Bytes of named prepared statements a client may hold.</summary>
     public int MaxPreparedBytesPerClient { get; init; } = 16 * 1024 * 1024;
 

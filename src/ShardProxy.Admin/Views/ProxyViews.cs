@@ -23,11 +23,11 @@ internal sealed class ProxyViews(AdminBackend backend)
         [
             Text("node"), Text("database"), Text("user"), Integer("idle"), Integer("leased"), Integer("opening"), Integer("waiting"), Integer("maximum"),
             Integer("waited_total"), Number("max_wait_ms"), Integer("minimum"), Integer("reserve"), Integer("reserve_in_use"), Number("longest_wait_ms"),
-            Integer("opened"), Integer("closed"), Integer("errors"), Integer("timeouts"), Flag("paused"),
+            Integer("opened"), Integer("closed"), Integer("errors"), Integer("timeouts"), Flag("paused"), Flag("workspace"),
         ],
         [.. backend.DataPlane.Pools().Select(p => Row(
             p.Node, p.Database, p.User, p.Idle, p.Leased, p.Opening, p.Waiting, p.Maximum, p.WaitedTotal, p.MaxWaitMs, p.Minimum, p.Reserve,
-            p.ReserveInUse, p.LongestWaitMs, p.Opened, p.Closed, p.Errors, p.Timeouts, p.IsPaused))]);
+            p.ReserveInUse, p.LongestWaitMs, p.Opened, p.Closed, p.Errors, p.Timeouts, p.IsPaused, p.IsWorkspace))]);
 
     public ViewTable Statements() => new(
         [

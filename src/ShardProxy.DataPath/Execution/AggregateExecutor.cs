@@ -7,7 +7,6 @@ using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
-using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Execution;
@@ -61,13 +60,20 @@ internal static class AggregateExecutor
 
         var home = Array.FindIndex(nodes, n => n.IsHome);
         var description = parts[home]!.RowDescription!;
-        var types = ColumnTypes(description);
+        var types = RowShape.Types(description);
         var row = new byte[]?[aggregate.Outputs.Length];
         for (var column = 0; column < row.Length; column++)
         {
             var output = aggregate.Outputs[column];
             var isSharded = relations[output.Relation] is { Placement: TablePlacement.Sharded };
             var error = Merge(output, parts, isSharded ? null : home, column, types[column], command.Parameters?.WantsBinary(column) == true, out row[column]);
+            if (ReferenceEquals(error, RoutingErrors.AggregateType) && plan.Otherwise is { } otherwise)
+            {
+                // The types only the servers know. What was read is thrown away.
+                await GatherExecutor.RunAsync(session, otherwise, table, shape, command, describesRows).ConfigureAwait(false);
+                return;
+            }
+
             if (error is not null)
             {
                 session.Fail(error);
@@ -128,20 +134,5 @@ internal static class AggregateExecutor
                 ? Router.OwnedPredicate(table, placed, node.Id, SqlIdentifier.Quote(relation.Alias ?? relation.Name))
                 : null);
         return rewritten;
-    }
-
-    private static uint[] ColumnTypes(byte[] rowDescription)
-    {
-        var reader = new PayloadReader(rowDescription);
-        var types = new uint[reader.ReadInt16()];
-        for (var i = 0; i < types.Length; i++)
-        {
-            reader.ReadCString();
-            reader.ReadBytes(6);
-            types[i] = reader.ReadUInt32();
-            reader.ReadBytes(8);
-        }
-
-        return types;
     }
 }

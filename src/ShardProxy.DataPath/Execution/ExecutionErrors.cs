@@ -14,6 +14,19 @@ internal static class ExecutionErrors
     public static readonly ShardProxyError TooManyRows = new(
         "54000", "SHP-409", "a statement that runs on all nodes returns more than 10000 rows", "Leave RETURNING out, or write fewer rows at a time.");
 
+    public static readonly ShardProxyError GatherRefused = new(
+        "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
+
+    public static readonly ShardProxyError GatherTime = new(
+        "0A000", "SHP-226", "the statement over several nodes reads the present from a string or by age() inside a transaction block",
+        "Use current_timestamp, or give the time as a parameter.");
+
+    public static ShardProxyError GatherTooLarge(string limit) => new(
+        "54000",
+        "SHP-411",
+        $"the statement would gather more than {limit} from several nodes",
+        "Add conditions that each node can apply, or the shard key; or raise limits.gather_rows and limits.gather_mb.");
+
     public static readonly ShardProxyError FencedTooOften = new(
         "40001", "SHP-403", "the statement met a closed write gate again and again", "Retry the transaction.");
 

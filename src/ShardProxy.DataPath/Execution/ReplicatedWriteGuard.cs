@@ -48,14 +48,14 @@ internal sealed class ReplicatedWriteGuard
                 return command;
             }
 
-            var now = await SideDialog.RunAsync(server, "SELECT pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'").ConfigureAwait(false);
-            if (!now.IsOk)
+            var (timestamp, error) = await TransactionTimeText.ReadAsync(server).ConfigureAwait(false);
+            if (timestamp is null)
             {
-                session.Fail(now.ErrorPayload!);
+                session.Fail(error!);
                 return null;
             }
 
-            return command with { Sql = Encoding.UTF8.GetBytes(TransactionTimeText.Replace(text, Encoding.ASCII.GetString(now.Rows[0][0]!))) };
+            return command with { Sql = Encoding.UTF8.GetBytes(TransactionTimeText.Replace(text, timestamp)) };
         }
         catch (EndOfStreamException)
         {

@@ -109,6 +109,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.BroadcastInTransaction => $"all nodes ({all}), {home} first, in one transaction committed in two phases",
         RouteKind.BroadcastOutside => $"all nodes ({all}), one after another, outside a transaction",
         RouteKind.Aggregate => $"all nodes ({all}), partial aggregates combined by the proxy",
+        RouteKind.Gather => $"all nodes ({all}), the rows it needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.CopySharded => $"all nodes ({all}), rows split by key, committed in two phases",
         RouteKind.CopyReplicated => $"all nodes ({all}), every row to each, committed in two phases",
         _ => plan.Kind.ToString(),

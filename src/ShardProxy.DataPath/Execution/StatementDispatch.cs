@@ -40,7 +40,6 @@ internal static class StatementDispatch
                 plan = RoutePlanner.Refuse(table, refusal);
             }
 
-            session.Touches.Clear();
             var nodeId = 0;
             long? hash = null;
             if (plan.IsChanging || (plan.WaitsForMoves && HasMoves(plan, table)))
@@ -49,6 +48,8 @@ internal static class StatementDispatch
                 return false;
             }
 
+        again:
+            session.Touches.Clear();
             switch (plan.Kind)
             {
                 case RouteKind.Refuse:
@@ -66,13 +67,16 @@ internal static class StatementDispatch
                         case KeyRoute.Hold:
                             dispatch = default;
                             return false;
+                        case KeyRoute.Refused when plan.Otherwise is { } gather:
+                            (plan, hash) = (gather, null);
+                            goto again;
                         case KeyRoute.Refused:
                             dispatch = new Dispatch(plan, table, 0, null, error);
                             return true;
                     }
 
                     break;
-                case RouteKind.CopySharded when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:

@@ -1,14 +1,23 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using ShardProxy.DataPath.Servers;
 
 namespace ShardProxy.DataPath.Execution;
 
 /// <summary>
-/// Finds CURRENT_TIMESTAMP and its siblings in SQL text, outside strings, quoted names and comments, so that one moment can be put in their
+/// Finds CURRENT_TIMESTAMP, now() and their siblings in SQL text, outside strings, quoted names and comments, so that one moment can be put in their
 /// place on all nodes. The text has been accepted by PostgreSQL's grammar before.
 /// </summary>
 internal static partial class TransactionTimeText
 {
+    /// <summary>The moment in which the transaction on a server began, as <see cref="Replace"/> takes it; the error's payload if it fails.</summary>
+    /// <exception cref="EndOfStreamException">The server was lost.</exception>
+    public static async ValueTask<(string? Timestamp, byte[]? Error)> ReadAsync(ServerConnection server)
+    {
+        var now = await SideDialog.RunAsync(server, "SELECT pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'").ConfigureAwait(false);
+        return now.IsOk ? (Encoding.ASCII.GetString(now.Rows[0][0]!), null) : (null, now.ErrorPayload);
+    }
+
     /// <summary>True when the text asks for the time of the transaction.</summary>
     public static bool HasTime(string sql) => Tokens().Matches(sql).Any(m => m.Groups["time"].Success);
 
@@ -23,6 +32,7 @@ internal static partial class TransactionTimeText
         "current_date" => $"('{timestamp}'::timestamptz)::date",
         "current_time" => $"('{timestamp}'::timestamptz)::timetz",
         "localtime" => $"('{timestamp}'::timestamptz)::time",
+        { Length: > 0 } => $"('{timestamp}'::timestamptz)", // now() and transaction_timestamp()
         _ => match.Value,
     });
 
@@ -30,7 +40,8 @@ internal static partial class TransactionTimeText
     [GeneratedRegex(
         """
         [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | (?<tag>\$[A-Za-z_0-9]*\$).*?\k<tag> | --[^\n]* | /\*.*?\*/
-        | \b(?<time>current_timestamp|localtimestamp|current_date|current_time|localtime)\b | [A-Za-z_][A-Za-z_0-9$]*
+        | \b(?<time>current_timestamp|localtimestamp|current_date|current_time|localtime)\b
+        | \b(?<time>(?:pg_catalog\s*\.\s*)?(?:now|transaction_timestamp)\s*\(\s*\)) | [A-Za-z_][A-Za-z_0-9$]*
         """,
         RegexOptions.IgnorePatternWhitespace | RegexOptions.Singleline | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Tokens();

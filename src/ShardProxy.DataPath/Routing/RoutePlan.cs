@@ -29,6 +29,9 @@ internal enum RouteKind
     /// <summary>Plain aggregates over all nodes, combined by the proxy.</summary>
     Aggregate,
 
+    /// <summary>Any SELECT: the rows it may need are gathered from all nodes, and PostgreSQL finishes it on one.</summary>
+    Gather,
+
     /// <summary>COPY FROM STDIN into a sharded table: rows are split by key.</summary>
     CopySharded,
 
@@ -56,6 +59,9 @@ internal sealed record RoutePlan
 
     /// <summary>Set for <see cref="RouteKind.Refuse"/>.</summary>
     public ShardProxyError? Refusal { get; init; }
+
+    /// <summary>How it is carried out when its keys turn out to be on several nodes, or cannot be told; null: not at all.</summary>
+    public RoutePlan? Otherwise { get; init; }
 
     /// <summary>The group of the sharded tables; 0 when there are none.</summary>
     public int GroupId { get; init; }

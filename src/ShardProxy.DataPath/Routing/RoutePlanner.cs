@@ -70,9 +70,15 @@ internal static class RoutePlanner
 
         var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
             ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
-            : PlanQuery(shape, table, placed, unsharded));
+            : OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed));
         return plan.Kind != RouteKind.Refuse && plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
     }
+
+    // What one node, or the proxy, cannot be proven to answer right may still be finished on gathered rows.
+    private static RoutePlan OrGather(RoutePlan plan, StatementShape shape, RoutingTable table, PlacedTable?[] placed) =>
+        plan.Kind is not (RouteKind.Refuse or RouteKind.ByKey or RouteKind.Aggregate) || GatherPlanner.TryPlan(shape, table, placed) is not { } gather ? plan
+        : plan.Kind == RouteKind.Refuse ? gather
+        : plan with { Otherwise = gather };
 
     private static RoutePlan PlanQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed, int unsharded)
     {

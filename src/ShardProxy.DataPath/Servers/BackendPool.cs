@@ -103,7 +103,7 @@ internal sealed class BackendPool
 
         if (waiter is null)
         {
-            return _owner.Get(Node, Key.Database, Key.User).LeaseAsync(joins, client, own);
+            return _owner.Get(Node, Key).LeaseAsync(joins, client, own);
         }
 
         var wait = waiter.Task;

@@ -31,14 +31,17 @@ internal sealed class BackendPools : IDisposable
 
     /// <summary>The pool of a node for a database and user.</summary>
     /// <exception cref="ServerUnavailableException">There are as many pools as there may be, and all are in use.</exception>
-    public BackendPool Get(Node node, string database, string user)
+    public BackendPool Get(Node node, string database, string user) => Get(node, new PoolKey(node.Id, database, user));
+
+    /// <summary>The pool of that key on that node.</summary>
+    /// <exception cref="ServerUnavailableException">There are as many pools as there may be, and all are in use.</exception>
+    public BackendPool Get(Node node, PoolKey key)
     {
-        var key = new PoolKey(node.Id, database, user);
         return _pools.TryGetValue(key, out var pool) ? pool : Add(node, key);
     }
 
     public ImmutableArray<PoolSnapshot> Snapshots() =>
-        [.. _pools.Values.OrderBy(p => p.Key.NodeId).ThenBy(p => p.Key.Database, StringComparer.Ordinal).ThenBy(p => p.Key.User, StringComparer.Ordinal).Select(p => p.Snapshot())];
+        [.. _pools.Values.OrderBy(p => p.Key.NodeId).ThenBy(p => p.Key.Database, StringComparer.Ordinal).ThenBy(p => p.Key.User, StringComparer.Ordinal).ThenBy(p => p.Key.IsWorkspace).Select(p => p.Snapshot())];
 
     /// <summary>What the pools of each node share; of those nodes that were used so far.</summary>
     public IEnumerable<NodeLink> Links => _links.Values;

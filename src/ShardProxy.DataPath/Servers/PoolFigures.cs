@@ -34,6 +34,7 @@ internal sealed class PoolFigures(NodeLink link)
         Errors = Errors,
         Timeouts = Timeouts,
         IsPaused = isPaused,
+        IsWorkspace = pool.Key.IsWorkspace,
     };
 
     /// <summary>Somebody's place in the line is free again, however that ended.</summary>

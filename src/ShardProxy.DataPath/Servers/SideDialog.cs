@@ -17,6 +17,9 @@ internal sealed record DialogResult(string Tag, byte[]? ErrorPayload, ErrorField
     /// <summary>Payloads of the notices on the way, the first few.</summary>
     public IReadOnlyList<byte[]> Notices { get; init; } = [];
 
+    /// <summary>Type OIDs of the last ParameterDescription.</summary>
+    public uint[] ParameterTypes { get; init; } = [];
+
     /// <summary>There were more rows than <see cref="SideDialog.MaxRows"/>: those in <see cref="Rows"/> are not the result.</summary>
     public bool IsTruncated { get; init; }
 
@@ -92,6 +95,7 @@ internal static class SideDialog
     {
         byte[]? error = null, rowDescription = null;
         ErrorFields? fields = null;
+        uint[] parameterTypes = [];
         var tagText = "";
         var rows = new List<byte[]?[]>();
         var notices = new List<byte[]>();
@@ -118,6 +122,9 @@ internal static class SideDialog
                         break;
                     case BackendTag.RowDescription:
                         rowDescription = payload;
+                        break;
+                    case BackendTag.ParameterDescription:
+                        parameterTypes = Types(payload);
                         break;
                     case BackendTag.DataRow:
                         if (rows.Count < MaxRows)
@@ -162,7 +169,7 @@ internal static class SideDialog
             throw e as EndOfStreamException ?? new EndOfStreamException("the server was lost", e);
         }
 
-        return new DialogResult(tagText, error, fields, rows, rowDescription) { Notices = notices, IsTruncated = isTruncated };
+        return new DialogResult(tagText, error, fields, rows, rowDescription) { Notices = notices, IsTruncated = isTruncated, ParameterTypes = parameterTypes };
     }
 
     private static void TakeParameter(ServerConnection server, byte[] payload)
@@ -170,6 +177,18 @@ internal static class SideDialog
         var reader = new PayloadReader(payload);
         var name = Encoding.UTF8.GetString(reader.ReadCString());
         server.Parameters = server.Parameters.With(name, Encoding.UTF8.GetString(reader.ReadCString()));
+    }
+
+    private static uint[] Types(byte[] parameterDescription)
+    {
+        var reader = new PayloadReader(parameterDescription);
+        var types = new uint[reader.ReadInt16()];
+        for (var i = 0; i < types.Length; i++)
+        {
+            types[i] = reader.ReadUInt32();
+        }
+
+        return types;
     }
 
     private static byte[]?[] Values(byte[] payload)

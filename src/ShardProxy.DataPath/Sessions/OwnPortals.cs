@@ -30,7 +30,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
             // What was executed before is an implicit transaction with it, on one node.
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
-        else if (portal.HasRun && portal.Dispatch.Plan.Kind == RouteKind.Aggregate)
+        else if (portal.HasRun && IsRead(portal))
         {
             MessageWriter.CString(session.Output, BackendTag.CommandComplete, "SELECT 0");
         }
@@ -38,7 +38,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             session.Fail("55000", $"portal \"{name}\" cannot be run");
         }
-        else if (portal.Dispatch.Plan.Kind != RouteKind.Aggregate && session.Transaction.State == BlockState.Idle && !await IsLastAsync().ConfigureAwait(false))
+        else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && !await IsLastAsync().ConfigureAwait(false))
         {
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
@@ -51,6 +51,8 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         // An error of these commands has been written: the rest of the pipeline is skipped.
         pipeline.SkipToSync |= session.Errors != errors;
     }
+
+    private static bool IsRead(Portal portal) => portal.Dispatch.Plan.Kind is RouteKind.Aggregate or RouteKind.Gather;
 
     // Outside a block the proxy commits what it carries out over several nodes at once. What the client executes after it and before Sync would be
     // of the same implicit transaction, and an error there would have to undo it.
@@ -65,6 +67,10 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         if (dispatch.Plan.Kind == RouteKind.Aggregate)
         {
             await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+        else if (dispatch.Plan.Kind == RouteKind.Gather)
+        {
+            await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
         else
         {

@@ -256,12 +256,12 @@ internal sealed class Session
     /// <summary>One of them, by its place. For the session itself, which alone changes the list: it does so under the lock and reads without.</summary>
     public ServerConnection Held(int index) => _held[index];
 
-    /// <summary>The one on a node, or null. For the session itself.</summary>
+    /// <summary>The one on a node that is not a workspace, or null. For the session itself.</summary>
     public ServerConnection? FindHeld(int nodeId)
     {
         foreach (var server in _held)
         {
-            if (server.Node.Id == nodeId)
+            if (server.Node.Id == nodeId && !server.Key.IsWorkspace)
             {
                 return server;
             }
@@ -336,6 +336,14 @@ internal sealed class Session
         Errors++;
         Services.Counters.AddClientError();
         Wire.Messages.MessageWriter.Raw(Output, Wire.Messages.BackendTag.ErrorResponse, errorPayload);
+        FailBlock();
+    }
+
+    /// <summary>A server's error was relayed for a statement that the proxy carries out itself.</summary>
+    public void NoteServerError()
+    {
+        Errors++;
+        Services.Counters.AddClientError();
         FailBlock();
     }
 

@@ -66,6 +66,55 @@ internal static class SessionServers
         }
     }
 
+    /// <summary>
+    /// A server on which PostgreSQL finishes a statement of this session apart from its transaction: with the client's settings, outside a block. To be
+    /// given back by <see cref="Return"/>; whoever leases one has all its other servers already.
+    /// </summary>
+    /// <exception cref="ServerUnavailableException">None could be had.</exception>
+    public static async ValueTask<ServerConnection> GetWorkspaceAsync(Session session, Node node)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            session.BeginWait();
+            ServerConnection server;
+            try
+            {
+                var pool = session.Services.Pools.Get(node, new PoolKey(node.Id, session.Identity.Database, session.Identity.User, IsWorkspace: true));
+                server = await pool.LeaseAsync(joins: true, session.Connection.Closed).ConfigureAwait(false);
+            }
+            finally
+            {
+                session.EndWait();
+            }
+
+            session.Hold(server);
+            try
+            {
+                if (!server.IsKnown)
+                {
+                    await LearnAsync(session, server).ConfigureAwait(false);
+                }
+
+                await ApplySettingsAsync(session, server, session.Settings).ConfigureAwait(false);
+                return server;
+            }
+            catch (EndOfStreamException)
+            {
+                // It had died unseen.
+                Return(session, server);
+                if (attempt >= session.Services.Options.PoolSize)
+                {
+                    throw new ServerUnavailableException(PoolErrors.Lost(node.Name));
+                }
+            }
+            catch
+            {
+                Return(session, server);
+                throw;
+            }
+        }
+    }
+
     // A leased server that can take the session's statement as it is.
     private static bool IsReady(Session session, ServerConnection server) =>
         session.Transaction.State == BlockState.Idle && server.IsKnown && session.CustomParameters.Knows(server) && session.CustomParameters.MissingOn(server) is null && session.Settings.SameAs(server.Settings) && ReferenceEquals(server.Parameters, session.Relay.Told);

@@ -156,6 +156,9 @@ internal sealed class SessionTransaction
 
     public void CutSettings(int from) => _settings.RemoveRange(from, _settings.Count - from);
 
+    /// <summary>SET, SET LOCAL and RESET so far, in their order, each with its semicolon.</summary>
+    public string SettingsSql => string.Concat(_settings.Select(s => s + "; "));
+
     /// <summary>What a node that joins now must run first.</summary>
     public string JoinSql(Func<string, string> quote)
     {

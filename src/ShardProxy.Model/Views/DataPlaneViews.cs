@@ -48,6 +48,9 @@ public sealed record PoolSnapshot(
     public long Timeouts { get; init; }
 
     public bool IsPaused { get; init; }
+
+    /// <summary>Its connections finish statements over several nodes, beside the clients' transactions.</summary>
+    public bool IsWorkspace { get; init; }
 }
 
 /// <summary>One statement shape, for SHOW STATEMENTS. The text is normalised: literals are parameters.</summary>

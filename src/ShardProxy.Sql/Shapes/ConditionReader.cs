@@ -17,6 +17,9 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
     /// <summary>An unqualified name among more relations than this pins nothing: each of them would get a pin.</summary>
     private const int MaxCandidates = 64;
 
+    /// <summary>Among more relations than this an unqualified condition is nobody's.</summary>
+    private const int MaxFilterCandidates = 8;
+
     /// <param name="condition">The condition's node.</param>
     /// <param name="scope">Where its names are looked up.</param>
     /// <param name="view">The FROM entries the condition sees at its own level.</param>
@@ -34,7 +37,68 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
             }
 
             ReadEqualities(conjunct, scope, view, filtered);
+            ReadFilter(conjunct, scope, view, filtered);
         }
+    }
+
+    // A conjunct whose columns are all one relation's, and whose rows no outer join below may replace by NULLs: those it would see too. An unqualified name may be of any relation in sight: which has it, the tables tell.
+    private void ReadFilter(TreeNode conjunct, Scope scope, FromItem view, IReadOnlySet<int> filtered)
+    {
+        var relation = -1;
+        var unqualified = new SortedSet<string>(StringComparer.Ordinal);
+        if (!TryColumns(conjunct, scope, view, ref relation, unqualified))
+        {
+            return;
+        }
+
+        IEnumerable<int> candidates = relation >= 0 ? [relation] : view.Exposed.Count <= MaxFilterCandidates && unqualified.Count > 0 ? view.Exposed : [];
+        foreach (var candidate in candidates.Where(c => filtered.Contains(c) && view.All.Contains(c) && !view.Nullable.Contains(c)))
+        {
+            draft.AddFilter(candidate, conjunct, [.. unqualified]);
+        }
+    }
+
+    private static bool TryColumns(TreeNode node, Scope scope, FromItem view, ref int relation, SortedSet<string> unqualified)
+    {
+        if (node.Is("ColumnRef", out var reference))
+        {
+            if (reference.List("fields").AsNames() is not { } names)
+            {
+                return false;
+            }
+
+            if (names.Count == 1)
+            {
+                unqualified.Add(names[0]);
+                return !view.Merged.ContainsKey(names[0]);
+            }
+
+            if (Resolve(names, scope) is not { } found || (relation >= 0 && relation != found.Relation))
+            {
+                return false;
+            }
+
+            relation = found.Relation;
+            return true;
+        }
+
+        foreach (var item in node.Items)
+        {
+            if (!TryColumns(item, scope, view, ref relation, unqualified))
+            {
+                return false;
+            }
+        }
+
+        foreach (var field in node.Fields)
+        {
+            if (!TryColumns(field.Value, scope, view, ref relation, unqualified))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static IEnumerable<TreeNode> Conjuncts(TreeNode node)

@@ -9,6 +9,9 @@ internal sealed class FromItem
     /// <summary>Every relation whose rows flow through, hidden ones included.</summary>
     public List<int> All { get; } = [];
 
+    /// <summary>Relations whose rows an outer join may have replaced by NULLs.</summary>
+    public HashSet<int> Nullable { get; } = [];
+
     /// <summary>Relations whose columns can be meant by an unqualified name.</summary>
     public List<int> Exposed { get; } = [];
 

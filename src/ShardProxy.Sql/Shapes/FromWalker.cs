@@ -138,6 +138,16 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
             conditions.Read(condition, on, result, filtered);
         }
 
+        if (type is not ("JOIN_INNER" or "JOIN_RIGHT"))
+        {
+            result.Nullable.UnionWith(right.All);
+        }
+
+        if (type is not ("JOIN_INNER" or "JOIN_LEFT"))
+        {
+            result.Nullable.UnionWith(left.All);
+        }
+
         MergeUsing(join, type, left, right, result);
         if (join.Field("join_using_alias")?.Text("aliasname") is { } usingAlias)
         {
@@ -150,6 +160,7 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
             scope.Items.RemoveRange(before, scope.Items.Count - before);
             var hidden = new FromItem();
             hidden.All.AddRange(result.All);
+            hidden.Nullable.UnionWith(result.Nullable);
             Add(ScopeItem.Opaque(alias), scope, hidden);
             return hidden;
         }
@@ -200,6 +211,7 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
     {
         to.Items.AddRange(item.Items);
         to.All.AddRange(item.All);
+        to.Nullable.UnionWith(item.Nullable);
         to.Exposed.AddRange(item.Exposed);
         foreach (var (column, relations) in item.Merged)
         {

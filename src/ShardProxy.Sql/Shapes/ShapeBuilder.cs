@@ -106,6 +106,8 @@ internal sealed class ShapeBuilder
             Update = inner.Is("UpdateStmt", out var update) ? WriteReader.Update(update)
                 : inner.Is("MergeStmt", out var merge) ? WriteReader.Merge(merge) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
+            Gather = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0
+                ? new GatherReader(_draft, _tokens).Read(statement) : null,
             Copy = kind == StatementKind.Copy ? CopyReader.Read(fields, CopyRelation(fields)) : null,
             Transaction = transaction,
             Variable = variable,

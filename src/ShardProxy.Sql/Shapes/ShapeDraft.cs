@@ -20,6 +20,11 @@ internal sealed class ShapeDraft
     private readonly HashSet<ColumnEquality> _equalities = [];
     private readonly HashSet<FunctionUse> _functions = [];
 
+    private readonly List<int> _locations = [];
+
+    /// <summary>Conditions that concern one relation alone, with the columns they name without a qualifier.</summary>
+    public List<(int Relation, TreeNode Node, ImmutableArray<string> Unqualified)> Filters { get; } = [];
+
     public bool HasRowLocking { get; set; }
 
     public bool HasModifyingCte { get; set; }
@@ -57,6 +62,7 @@ internal sealed class ShapeDraft
             rangeVar.Text("schemaname"), rangeVar.Text("relname") ?? "", alias?.Text("aliasname"), role, block,
             isOnly: !rangeVar.Flag("inh"), hasColumnAliases: alias?.ListLength("colnames") > 0);
         _relationsByLocation.TryAdd(rangeVar.Location(), index);
+        _locations[index] = rangeVar.Location();
         return index;
     }
 
@@ -86,6 +92,17 @@ internal sealed class ShapeDraft
 
     public void AddFunction(string? schema, string name) => _functions.Add(new FunctionUse(schema, name));
 
+    public void AddFilter(int relation, TreeNode node, ImmutableArray<string> unqualified)
+    {
+        if (Filters.Count < MaxFacts)
+        {
+            Filters.Add((relation, node, unqualified));
+        }
+    }
+
+    /// <summary>The byte at which a relation's name stands, or -1.</summary>
+    public int LocationOf(int relation) => _locations[relation];
+
     /// <summary>The relation whose name stands at that byte, or -1.</summary>
     public int RelationAt(int location) => location >= 0 && _relationsByLocation.TryGetValue(location, out var index) ? index : -1;
 
@@ -93,6 +110,7 @@ internal sealed class ShapeDraft
     {
         _relations.Add(new RelationUse(_relations.Count, schema, name, alias, role, block, [], isOnly, false, hasColumnAliases));
         _pins.Add([]);
+        _locations.Add(-1);
         return _relations.Count - 1;
     }
 }

@@ -78,6 +78,9 @@ public sealed class StatementShape
 
     public AggregateQuery? Aggregate { get; init; }
 
+    /// <summary>Set for a SELECT that only reads, if it can be finished on gathered rows.</summary>
+    public GatherQuery? Gather { get; init; }
+
     public CopySummary? Copy { get; init; }
 
     public TransactionSummary? Transaction { get; init; }

@@ -30,6 +30,9 @@ internal sealed class TokenTable
 
     public int Count => _tokens.Count;
 
+    /// <summary>A name is written with Unicode escapes: it cannot be told from its token.</summary>
+    public bool HasUnicodeNames => _tokens.Exists(static t => t.Kind == TokenKind.UnicodeIdentifier);
+
     public ReadOnlySpan<byte> Statement => _text.AsSpan(0, _length);
 
     public Token this[int index] => _tokens[index];

@@ -47,6 +47,8 @@ internal sealed class ConfigView(Func<ProxyOptions> current) : IConfigView
         Of("limits.max_user_connections", Number(options.Limits.MaxUserConnections)),
         Of("limits.max_database_connections", Number(options.Limits.MaxDatabaseConnections)),
         Of("limits.max_prepared_bytes", Number(options.Limits.MaxPreparedBytes)),
+        Of("limits.gather_rows", Number(options.Limits.GatherRows)),
+        Of("limits.gather_mb", Number(options.Limits.GatherMegabytes)),
         Of("limits.buffer_bytes", Number(options.Limits.BufferBytes)),
         Of("limits.max_unauthenticated", Number(options.Limits.MaxUnauthenticated)),
         Of("limits.login_timeout_ms", Number((long)options.Limits.LoginTimeout.TotalMilliseconds)),

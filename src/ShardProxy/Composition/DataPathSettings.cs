@@ -67,6 +67,8 @@ internal static class DataPathSettings
         MockSecret = options.HomeNode.Address.Password is { } password ? HMACSHA256.HashData("made-up salts"u8, Encoding.UTF8.GetBytes(password.Reveal())) : null,
         Certificates = options.Tls is { } tls ? new TlsCertificates(tls.Files, loggers.CreateLogger<TlsCertificates>()) : null,
         NodeTls = options.Nodes.ToDictionary(n => n.Name, n => n.Address.Tls, StringComparer.Ordinal),
+        GatherMaxRows = options.Limits.GatherRows,
+        GatherMaxBytes = (long)options.Limits.GatherMegabytes << 20,
         MaxPreparedBytesPerServer = options.Pool.MaxPreparedBytes,
         MaxUnsentBytes = options.Limits.BufferBytes,
         DemandsTls = options.Tls is { IsRequired: true },

@@ -46,6 +46,8 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 _read.Integer("limits.max_statement_shapes"))
             {
                 MaxPreparedBytes = _read.Integer("limits.max_prepared_bytes"),
+                GatherRows = _read.Integer("limits.gather_rows"),
+                GatherMegabytes = _read.Integer("limits.gather_mb"),
                 BufferBytes = _read.Integer("limits.buffer_bytes"),
                 MaxUserConnections = _read.Integer("limits.max_user_connections"),
                 MaxDatabaseConnections = _read.Integer("limits.max_database_connections"),

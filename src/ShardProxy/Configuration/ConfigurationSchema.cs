@@ -87,6 +87,8 @@ internal static class ConfigurationSchema
         Integer("limits.hold_timeout_ms", 60_000, 1, 3_600_000, "how long a statement may be held by a moving range"),
         Integer("limits.max_message_bytes", 256 * 1024 * 1024, 1024, 1024 * 1024 * 1024, "largest message the proxy has to see whole"),
         Integer("limits.max_prepared_statements", 10_000, 1, 1_000_000, "prepared statements a client may hold"),
+        Integer("limits.gather_rows", 10_000_000, 1, int.MaxValue, "rows that one statement over several nodes may gather on one of them"),
+        Integer("limits.gather_mb", 1024, 1, 1024 * 1024, "megabytes, as COPY text, that one statement over several nodes may gather on one of them"),
         Integer("limits.max_prepared_bytes", 16 * 1024 * 1024, 1024, 1024 * 1024 * 1024, "bytes of prepared statements a client may hold"),
         Integer("limits.buffer_bytes", 64 * 1024, 8 * 1024, 64 * 1024 * 1024, "bytes buffered each way of a client's or server's connection before its other side is made to wait"),
         Integer("limits.max_statement_shapes", 10_000, 16, 10_000_000, "statement shapes kept in the cache"),

@@ -147,6 +147,12 @@ internal sealed record LimitOptions(
 
     public int MaxPreparedBytes { get; init; } = 16 * 1024 * 1024;
 
+    /// <summary>Of one statement over several nodes.</summary>
+    public int GatherRows { get; init; } = 10_000_000;
+
+    /// <summary>Of one statement over several nodes.</summary>
+    public int GatherMegabytes { get; init; } = 1024;
+
     /// <summary>Each way of a connection.</summary>
     public int BufferBytes { get; init; } = 64 * 1024;
 }

@@ -36,26 +36,30 @@ internal static class CompatibilityClaims
             By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded", "LateLibraryTests.AValueThatALoadedLibraryRefusesIsTakenBackWithAWarning"),
         ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with two `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
             Says(("SELECT 1 / count(*) FROM pg_namespace WHERE nspname = 'shardproxy'", Runs)),
-        ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo"),
+        ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo", "GatherTests.IsWhatOnePostgresAnswers", "GatherTests.WhatItGathersIsBounded"),
         ["`key = literal` or `= $1`, with a cast to the key's own type, `'1'` as well as `1`"] = Says(
             ("SELECT * FROM a WHERE id = 1", Runs), ("SELECT * FROM a WHERE id = '1'", Runs), ("SELECT * FROM a WHERE id = 1::bigint", Runs), ("SELECT * FROM names WHERE name = 'x'", Runs)),
         ["`key IN (…)`, `key = ANY (ARRAY[…])`, `key = a OR key = b`, `(key, x) = (1, 2)`"] = Says(
-            ("SELECT * FROM a WHERE id IN (1, 1)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9)", "SHP-202"), ("SELECT * FROM a WHERE id = ANY (ARRAY[3, 3])", Runs),
+            ("SELECT * FROM a WHERE id IN (1, 1)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9) FOR UPDATE", "SHP-202"), ("SELECT * FROM a WHERE id = ANY (ARRAY[3, 3])", Runs),
             ("SELECT * FROM a WHERE id = 1 OR id = 1", Runs), ("SELECT * FROM a WHERE (id, v) = (1, 'x')", Runs)),
         ["Joins on the key within one group: `USING`, `ON`, `LEFT JOIN`, subqueries, `EXISTS`, CTEs"] = Says(
             ("SELECT * FROM a JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs), ("SELECT * FROM a LEFT JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs),
             ("SELECT * FROM a WHERE a.id = 1 AND EXISTS (SELECT 1 FROM b WHERE b.a_id = a.id)", Runs), ("WITH q AS (SELECT * FROM a WHERE id = 1) SELECT * FROM q", Runs)),
         ["Joins with replicated tables"] = Says(("SELECT * FROM a JOIN ref ON ref.v = a.v WHERE a.id = 1", Runs)),
-        ["Joins with unsharded tables"] = Says(("SELECT * FROM a, plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")),
-        ["Joins over two groups"] = Says(("SELECT * FROM a, names WHERE a.id = 1 AND name = 'x'", "SHP-204")),
-        ["A key that is another type (`1.0` for a bigint)"] = Says(("SELECT * FROM a WHERE id = 1.0", "SHP-206")),
+        ["Joins with unsharded tables"] = Says(("SELECT * FROM a, plain WHERE a.id = 1 AND plain.id = 1", Runs), ("UPDATE a SET v = 'x' FROM plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")),
+        ["Joins over two groups"] = Says(("SELECT * FROM a, names WHERE a.id = 1 AND name = 'x'", Runs), ("DELETE FROM a USING names WHERE a.id = 1 AND name = 'x'", "SHP-204")),
+        ["A key that is another type (`1.0` for a bigint)"] = Says(("SELECT * FROM a WHERE id = 1.0", Runs), ("DELETE FROM a WHERE id = 1.0", "SHP-206")),
         ["A key from an expression or subquery (`abs(1)`, `(SELECT 1)`), ranges of keys, `IS NOT DISTINCT FROM`, `= ANY ('{1}')`, no key"] = Says(
-            ("SELECT * FROM a WHERE id = abs(1)", "SHP-201"), ("SELECT * FROM a WHERE id = (SELECT 1)", "SHP-201"), ("SELECT * FROM a WHERE id > 3", "SHP-201"),
-            ("SELECT * FROM a WHERE id IS NOT DISTINCT FROM 1", "SHP-201"), ("SELECT * FROM a WHERE id = ANY ('{1}')", "SHP-201"), ("SELECT * FROM a", "SHP-201")),
+            ("SELECT * FROM a WHERE id = abs(1)", Runs), ("SELECT * FROM a WHERE id = (SELECT 1)", Runs), ("SELECT * FROM a WHERE id > 3", Runs), ("DELETE FROM a WHERE id > 3", "SHP-201"),
+            ("SELECT * FROM a WHERE id IS NOT DISTINCT FROM 1", Runs), ("SELECT * FROM a WHERE id = ANY ('{1}')", Runs), ("SELECT * FROM a", Runs)),
         ["`count(*)`, `count(x)`, `sum`, `min`, `max` of one table, with any WHERE, no GROUP BY; also as scalar subqueries of a SELECT without FROM"] = Says(
-            ("SELECT count(*), sum(n), min(id), max(id) FROM a WHERE v = 'x'", Runs), ("SELECT (SELECT count(*) FROM a)", Runs), ("SELECT max(v) FROM a", "SHP-219")),
-        ["`avg`, `count(DISTINCT …)`, `GROUP BY`, `ORDER BY`, plain SELECT without the key"] = Says(
-            ("SELECT avg(n) FROM a", "SHP-201"), ("SELECT count(DISTINCT n) FROM a", "SHP-201"), ("SELECT v, count(*) FROM a GROUP BY v", "SHP-201"), ("SELECT * FROM a ORDER BY id", "SHP-201")),
+            ("SELECT count(*), sum(n), min(id), max(id) FROM a WHERE v = 'x'", Runs), ("SELECT (SELECT count(*) FROM a)", Runs), ("SELECT max(v) FROM a", Runs)),
+        ["`avg`, `count(DISTINCT …)`, `GROUP BY`, `ORDER BY`, `LIMIT`, windows, CTEs, `UNION`, plain SELECT without the key"] = Says(
+            ("SELECT avg(n) FROM a", Runs), ("SELECT count(DISTINCT n) FROM a", Runs), ("SELECT v, count(*) FROM a GROUP BY v", Runs), ("SELECT * FROM a ORDER BY id", Runs), ("SELECT rank() OVER (ORDER BY id) FROM a", Runs)),
+        ["A SELECT over several nodes that names `ctid` or another system column, `schema.table.column`, a function of the user's, a function that changes something or looks at its server (`nextval`, `set_config`, `pg_…`), or locks rows"] = Says(
+            ("SELECT ctid FROM a", "SHP-201"), ("SELECT public.a.id FROM public.a", "SHP-201"), ("SELECT set_config('x.y', v, false) FROM a", "SHP-201"), ("SELECT pg_backend_pid() FROM a", "SHP-201"), ("SELECT * FROM a FOR UPDATE", "SHP-201")),
+        ["A SELECT over several nodes in a block that reads the present from a string (`'now'`) or by `age(x)`"] = By("GatherTests.TheTimeIsTheBlocksOwn"),
+        ["A SELECT over several nodes that would mean something else on gathered rows"] = Says(("SELECT coalesce(x, y) FROM a x, a y", "SHP-225")),
         ["`INSERT … VALUES`, one row or several of one node, `ON CONFLICT`, `RETURNING`"] = Says(
             ("INSERT INTO a VALUES (1, 'x') ON CONFLICT DO NOTHING RETURNING *", Runs), ("INSERT INTO a VALUES (1), (2), (3), (4), (5), (6), (7), (8)", "SHP-202")),
         ["`INSERT … SELECT` into a sharded table"] = Says(("INSERT INTO a SELECT 1", "SHP-201")),
@@ -76,7 +80,7 @@ internal static class CompatibilityClaims
         ["A view over the table"] = Says(("SELECT * FROM a_view", "SHP-207")),
         ["A function or `DO` block whose body names the table"] = Says(("SELECT touches_a()", "SHP-208"), ("DO $$ BEGIN DELETE FROM a; END $$", "SHP-208")),
         ["A name without schema after `SET search_path`"] = By(["SessionTruthTests.ASearchPathSetForABlockOrByAFunctionIsKnownToRouting"], ("SET search_path = pg_temp, public", Runs), ("SELECT * FROM a WHERE id = 1", "SHP-211")),
-        ["A text key while `client_encoding` is not UTF8"] = Says(("SET client_encoding = 'LATIN1'", Runs), ("SELECT * FROM names WHERE name = 'x'", "SHP-220")),
+        ["A text key, or a statement over several nodes, while `client_encoding` is not UTF8"] = Says(("SET client_encoding = 'LATIN1'", Runs), ("SELECT * FROM names WHERE name = 'x'", "SHP-220")),
         ["`CREATE TEMP TABLE` of the same name"] = Says(("CREATE TEMP TABLE a (x int)", "SHP-216")),
         ["`SHARD TABLE` itself demands: an ordinary"] = By("TableDistributionTests.What_cannot_be_sharded_is_refused"),
         ["Reads"] = Says(("SELECT * FROM ref", Runs), ("SELECT * FROM ref FOR UPDATE", Runs), ("SELECT * FROM ref, plain", Runs)),

@@ -95,6 +95,11 @@ internal sealed class Placement
         "uuid" => 2950,
         "numeric" => 1700,
         "timestamptz" => 1184,
+        "timestamp" => 1114,
+        "date" => 1082,
+        "_text" => 1009,
+        "jsonb" => 3802,
+        "float8" => 701,
         _ => throw new ArgumentException(type),
     };
 }

@@ -16,6 +16,31 @@ public sealed class Transcript
     public IReadOnlyList<IReadOnlyList<string?>> Rows =>
         [.. Messages.Where(m => m.Type == 'D').Select(m => (IReadOnlyList<string?>)[.. m.Values().Select(v => v is null ? null : Encoding.UTF8.GetString(v))])];
 
+    /// <summary>The result columns of the first result, each as its name and the OID of its type; user types, whose OIDs differ from server to server, as 0.</summary>
+    public IReadOnlyList<(string Name, uint TypeOid)> Columns
+    {
+        get
+        {
+            if (Messages.FirstOrDefault(m => m.Type == 'T') is not { } description)
+            {
+                return [];
+            }
+
+            var body = description.Body.AsSpan();
+            var columns = new List<(string, uint)>();
+            for (var at = 2; at < body.Length;)
+            {
+                var name = body[at..][..body[at..].IndexOf((byte)0)];
+                at += name.Length + 1;
+                var oid = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(body[(at + 6)..]);
+                columns.Add((Encoding.UTF8.GetString(name), oid < 16384 ? oid : 0));
+                at += 18;
+            }
+
+            return columns;
+        }
+    }
+
     /// <summary>The command tags.</summary>
     public IReadOnlyList<string> Tags => [.. Messages.Where(m => m.Type == 'C').Select(m => Encoding.UTF8.GetString(m.Body).TrimEnd('\0'))];
 

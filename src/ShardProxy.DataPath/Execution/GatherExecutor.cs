@@ -1,0 +1,388 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Sql;
+using ShardProxy.Wire.Messages;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>
+/// A SELECT whose answer needs rows of several nodes: each node's own rows, as far as the statement can need them, go into temporary tables on the home
+/// node, and PostgreSQL runs the statement there on those. Outside a block that is done on the session's own server; in a block on a workspace beside
+/// it, for a transaction that has touched temporary tables could not be committed in two phases. Everything is undone afterwards.
+/// </summary>
+internal sealed class GatherExecutor
+{
+    private const string StatementName = "shardproxy_gather";
+    private const string GroupingError = "42803";
+
+    private readonly Session _session;
+    private readonly RoutingTable _table;
+    private readonly NodeCommand _command;
+    private readonly GatherSql _sql;
+    private readonly Dictionary<int, ServerConnection> _servers = [];
+    private ServerConnection? _workspace;
+    private byte[] _description = [];
+    private uint[] _parameterTypes = [];
+    private long _rows;
+    private long _bytes;
+
+    private GatherExecutor(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command)
+    {
+        _session = session;
+        _table = table;
+        _command = command;
+        _sql = new GatherSql(session, plan, table, shape, command.Sql);
+    }
+
+    private bool IsApart => _workspace is { Key.IsWorkspace: true };
+
+    /// <summary>Runs the statement. Writes rows and tag, no ReadyForQuery; the RowDescription only when <paramref name="describesRows"/>.</summary>
+    public static async ValueTask RunAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command, bool describesRows)
+    {
+        var gathering = new GatherExecutor(session, plan, table, shape, command);
+        try
+        {
+            await gathering.RunAsync(describesRows).ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, gathering.LostServer(), mayHaveWritten: false);
+        }
+        finally
+        {
+            await gathering.EndAsync().ConfigureAwait(false);
+        }
+    }
+
+    private ServerConnection LostServer() => _servers.Values.Append(_workspace).OfType<ServerConnection>().FirstOrDefault(s => s.IsBroken) ?? _servers.Values.First();
+
+    private async ValueTask RunAsync(bool describesRows)
+    {
+        var inBlock = _session.Transaction.State != BlockState.Idle;
+        foreach (var node in _sql.Nodes(inBlock))
+        {
+            _servers[node.Id] = await SessionServers.GetAsync(_session, node).ConfigureAwait(false);
+        }
+
+        var home = _servers[_table.HomeNode.Id];
+        if (!await AnalyzeAsync(home).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        string? time = null;
+        if (inBlock && _sql.HasTime)
+        {
+            if (_sql.HasOtherTime)
+            {
+                _session.Fail(ExecutionErrors.GatherTime);
+                return;
+            }
+
+            (time, var error) = await TransactionTimeText.ReadAsync(home).ConfigureAwait(false);
+            if (time is null)
+            {
+                _session.Fail(error!);
+                return;
+            }
+        }
+
+        if (inBlock && _session.Transaction.SettingsSource is not null)
+        {
+            _session.Fail(SessionErrors.SettingsNotSpread);
+            return;
+        }
+
+        _workspace = inBlock ? await SessionServers.GetWorkspaceAsync(_session, _table.HomeNode).ConfigureAwait(false) : home;
+        _sql.Plan(inBlock, _command.Parameters, _parameterTypes, time);
+        if (await OpenAsync().ConfigureAwait(false) && await FillAsync().ConfigureAwait(false))
+        {
+            await FinishAsync(describesRows).ConfigureAwait(false);
+        }
+    }
+
+    // The home node has every table: what it says of the statement as it is, is what one PostgreSQL would say.
+    private async ValueTask<bool> AnalyzeAsync(ServerConnection home)
+    {
+        home.UnnamedStatement = null;
+        WriteParse(home, "", _command.Sql.Span);
+        MessageWriter.Target(home.Output, FrontendTag.Describe, (byte)'S', ""u8);
+        MessageWriter.Empty(home.Output, FrontendTag.Sync);
+        home.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        await home.Output.FlushAsync().ConfigureAwait(false);
+        var result = await SideDialog.CollectAsync(home).ConfigureAwait(false);
+        if (!Passed(result))
+        {
+            return false;
+        }
+
+        if (_command.Parameters is null && result.ParameterTypes.Length > 0)
+        {
+            _session.Fail("42P02", "there is no parameter $1");
+            return false;
+        }
+
+        _description = result.RowDescription ?? [];
+        _parameterTypes = result.ParameterTypes;
+        return true;
+    }
+
+    // The tables, and the statement on them: if PostgreSQL reads it otherwise than on the real ones, it is refused.
+    private async ValueTask<bool> OpenAsync()
+    {
+        var workspace = _workspace!;
+        for (var asTables = false; ; asTables = true)
+        {
+            SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
+            WriteParse(workspace, StatementName, _sql.Final);
+            MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
+            MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
+            workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+            await workspace.Output.FlushAsync().ConfigureAwait(false);
+            var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+            if (result.IsOk)
+            {
+                if (RowShape.SameTypes(result.RowDescription ?? [], _description))
+                {
+                    return true;
+                }
+
+                _session.Fail(ExecutionErrors.GatherRefused);
+                return false;
+            }
+
+            if (asTables || result.Error!.SqlState != GroupingError)
+            {
+                if (result.Error!.SqlState[..2] == "42" && result.Error.SqlState != "42501")
+                {
+                    _session.Fail(ExecutionErrors.GatherRefused);
+                }
+                else
+                {
+                    _session.Fail(result.ErrorPayload!);
+                }
+
+                return false;
+            }
+
+            // GROUP BY a primary key lets other columns be named: the tables need the key too.
+            await CloseAsync(workspace).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<bool> FillAsync()
+    {
+        foreach (var source in _sql.Sources)
+        {
+            var remote = source.Nodes.Select(n => _servers[n.Id]).Where(s => s != _workspace).ToList();
+            foreach (var server in remote)
+            {
+                SideDialog.Send(server, Encoding.UTF8.GetBytes(_sql.CopyOut(source, server.Node)));
+            }
+
+            await Task.WhenAll(remote.Select(s => s.Output.FlushAsync().AsTask())).ConfigureAwait(false);
+            if (!await FillOneAsync(source, remote).ConfigureAwait(false))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private async ValueTask<bool> FillOneAsync(GatherSource source, List<ServerConnection> remote)
+    {
+        var workspace = _workspace!;
+        var isFilled = true;
+        if (source.Nodes.Any(n => _servers[n.Id] == workspace))
+        {
+            var own = await SideDialog.RunAsync(workspace, _sql.InsertOwn(source, workspace.Node, _session.Services.Options.GatherMaxRows - _rows + 1)).ConfigureAwait(false);
+            isFilled = Passed(own);
+            if (isFilled && long.TryParse(own.Tag.AsSpan(own.Tag.LastIndexOf(' ') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var rows))
+            {
+                _rows += rows;
+            }
+        }
+
+        if (remote.Count == 0)
+        {
+            return isFilled && IsWithinLimits();
+        }
+
+        if (isFilled)
+        {
+            isFilled = Passed(await SideDialog.RunAsync(workspace, $"COPY {source.Target} FROM STDIN").ConfigureAwait(false));
+        }
+
+        var isCopying = isFilled;
+        foreach (var server in remote)
+        {
+            var options = _session.Services.Options;
+            var part = await CopyTransfer.RunAsync(server, isFilled ? workspace : null, options.GatherMaxBytes - _bytes, options.GatherMaxRows - _rows).ConfigureAwait(false);
+            _rows += part.Rows;
+            _bytes += part.Bytes;
+            if (isFilled && part.Error is not null)
+            {
+                _session.Fail(part.Error);
+                isFilled = false;
+            }
+
+            isFilled = isFilled && IsWithinLimits();
+        }
+
+        if (!isCopying)
+        {
+            return false;
+        }
+
+        if (isFilled)
+        {
+            MessageWriter.Empty(workspace.Output, FrontendTag.CopyDone);
+        }
+        else
+        {
+            MessageWriter.CString(workspace.Output, FrontendTag.CopyFail, "the statement was given up");
+        }
+
+        await workspace.Output.FlushAsync().ConfigureAwait(false);
+        var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+        return isFilled && Passed(result);
+    }
+
+    private bool IsWithinLimits()
+    {
+        var options = _session.Services.Options;
+        if (_rows > options.GatherMaxRows)
+        {
+            _session.Fail(ExecutionErrors.GatherTooLarge(string.Create(CultureInfo.InvariantCulture, $"{options.GatherMaxRows} rows")));
+            return false;
+        }
+
+        if (_bytes > options.GatherMaxBytes)
+        {
+            _session.Fail(ExecutionErrors.GatherTooLarge(string.Create(CultureInfo.InvariantCulture, $"{options.GatherMaxBytes >> 20} megabytes")));
+            return false;
+        }
+
+        return true;
+    }
+
+    private async ValueTask FinishAsync(bool describesRows)
+    {
+        var workspace = _workspace!;
+        if (_rows > GatherSql.RowsWithoutStatistics && !Passed(await SideDialog.RunAsync(workspace, _sql.Analyze).ConfigureAwait(false)))
+        {
+            return;
+        }
+
+        if (!Passed(await SideDialog.RunAsync(workspace, "SET TRANSACTION READ ONLY").ConfigureAwait(false)))
+        {
+            return;
+        }
+
+        if (describesRows)
+        {
+            MessageWriter.Raw(_session.Output, BackendTag.RowDescription, _description);
+        }
+
+        var body = _command.Parameters is { } parameters ? parameters.Payload[parameters.BodyOffset..] : [0, 0, 0, 0, 0, 0];
+        MessageWriter.Header(workspace.Output, FrontendTag.Bind, 1 + StatementName.Length + 1 + body.Length);
+        MessageWriter.Text(workspace.Output, ""u8);
+        MessageWriter.Text(workspace.Output, StatementName);
+        workspace.Output.Write(body);
+        MessageWriter.Header(workspace.Output, FrontendTag.Execute, 5);
+        MessageWriter.Text(workspace.Output, ""u8);
+        MessageWriter.Int32(workspace.Output, 0);
+        MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
+        workspace.Owed.Enqueue(ReplyKind.Bind, isHidden: true);
+        workspace.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
+        workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        var relay = _session.Relay;
+        await relay.FlushServerAsync(workspace).ConfigureAwait(false);
+        if (await relay.RelayAsync(workspace).ConfigureAwait(false) == RelayStop.ServerLost)
+        {
+            throw new EndOfStreamException("the server was lost");
+        }
+
+        if (relay.Error is not null)
+        {
+            _session.NoteServerError();
+        }
+    }
+
+    // Whatever has happened: nothing is left on the server, or the server goes.
+    private async ValueTask EndAsync()
+    {
+        if (_workspace is { IsBroken: false } workspace)
+        {
+            try
+            {
+                if (workspace.Owed.Count == 0)
+                {
+                    await CloseAsync(workspace).ConfigureAwait(false);
+                }
+                else
+                {
+                    workspace.MarkBroken();
+                }
+            }
+            catch (EndOfStreamException)
+            {
+                // What was to be undone went with it.
+            }
+        }
+
+        foreach (var server in _servers.Values)
+        {
+            if (server.Owed.Count > 0)
+            {
+                // It would go on sending rows that nobody wants.
+                server.MarkBroken();
+            }
+        }
+
+        if (IsApart)
+        {
+            SessionServers.Return(_session, _workspace!);
+        }
+    }
+
+    private static async ValueTask CloseAsync(ServerConnection workspace)
+    {
+        SideDialog.Send(workspace, "ROLLBACK"u8);
+        MessageWriter.Target(workspace.Output, FrontendTag.Close, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
+        MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
+        workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        await workspace.Output.FlushAsync().ConfigureAwait(false);
+        await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+    }
+
+    private void WriteParse(ServerConnection server, string name, ReadOnlySpan<byte> sql)
+    {
+        var types = _command.Parameters is null ? [] : _parameterTypes.Length > 0 ? _parameterTypes : _command.Parameters.TypeOids;
+        MessageWriter.Header(server.Output, FrontendTag.Parse, name.Length + 1 + sql.Length + 1 + 2 + (4 * types.Length));
+        MessageWriter.Text(server.Output, name);
+        MessageWriter.Text(server.Output, sql);
+        MessageWriter.Int16(server.Output, (short)types.Length);
+        foreach (var type in types)
+        {
+            MessageWriter.Int32(server.Output, (int)type);
+        }
+    }
+
+    private bool Passed(DialogResult result)
+    {
+        if (!result.IsOk)
+        {
+            _session.Fail(result.ErrorPayload!);
+        }
+
+        return result.IsOk;
+    }
+}

@@ -1,0 +1,77 @@
+using System.Text;
+using ShardProxy.Sql.Lexing;
+
+namespace ShardProxy.Sql;
+
+/// <summary>Texts of a statement that is finished on gathered rows (<see cref="GatherQuery"/>), spliced from its own. Lexes it again: for the slow path.</summary>
+public sealed class GatherText
+{
+    private readonly ReadOnlyMemory<byte> _statement;
+    private readonly StatementShape _shape;
+    private readonly List<(int Start, int End, bool IsParameter)> _tokens = [];
+
+    /// <param name="statement">The statement's text, from a scan's Start to its End; must stay unchanged.</param>
+    /// <param name="shape">The shape of exactly this text; has a <see cref="StatementShape.Gather"/>.</param>
+    public GatherText(ReadOnlyMemory<byte> statement, StatementShape shape)
+    {
+        _statement = statement;
+        _shape = shape;
+        var lexer = new SqlLexer(statement.Span, 0);
+        for (var kind = lexer.Next(); kind is not (TokenKind.End or TokenKind.Failed); kind = lexer.Next())
+        {
+            _tokens.Add((lexer.Start, lexer.End, kind == TokenKind.Parameter));
+        }
+    }
+
+    /// <summary>The statement with other tables in the place of some of its relations, under the names they have in it.</summary>
+    /// <param name="tableFor">The table as SQL text, or null to leave the relation as it is.</param>
+    public byte[] WithTables(Func<RelationUse, string?> tableFor)
+    {
+        var result = new List<byte>(_statement.Length + 256);
+        var copied = 0;
+        foreach (var place in _shape.Gather!.Places.OrderBy(p => p.FirstToken))
+        {
+            var use = _shape.Relations[place.Relation];
+            if (tableFor(use) is not { } table)
+            {
+                continue;
+            }
+
+            result.AddRange(_statement.Span[copied.._tokens[place.FirstToken].Start]);
+            result.AddRange(Encoding.UTF8.GetBytes(use.Alias is null ? $"{table} AS {Model.Topology.SqlIdentifier.Quote(use.Name)}" : table));
+            copied = _tokens[place.LastToken].End;
+        }
+
+        result.AddRange(_statement.Span[copied..]);
+        return [.. result];
+    }
+
+    /// <summary>A filter's text; null when one of its parameters has none.</summary>
+    /// <param name="filter">One of <see cref="GatherQuery.Filters"/>.</param>
+    /// <param name="parameter">The text for the parameter of that number.</param>
+    public string? Filter(RelationFilter filter, Func<int, string?> parameter)
+    {
+        ArgumentNullException.ThrowIfNull(filter);
+        ArgumentNullException.ThrowIfNull(parameter);
+        var text = new StringBuilder();
+        var copied = _tokens[filter.FirstToken].Start;
+        for (var i = filter.FirstToken; i <= filter.LastToken; i++)
+        {
+            if (!_tokens[i].IsParameter)
+            {
+                continue;
+            }
+
+            var number = int.Parse(Encoding.ASCII.GetString(_statement.Span[(_tokens[i].Start + 1).._tokens[i].End]), System.Globalization.CultureInfo.InvariantCulture);
+            if (parameter(number) is not { } value)
+            {
+                return null;
+            }
+
+            text.Append(Encoding.UTF8.GetString(_statement.Span[copied.._tokens[i].Start])).Append(value);
+            copied = _tokens[i].End;
+        }
+
+        return text.Append(Encoding.UTF8.GetString(_statement.Span[copied.._tokens[filter.LastToken].End])).ToString();
+    }
+}
