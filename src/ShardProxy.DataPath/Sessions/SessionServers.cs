@@ -95,7 +95,7 @@ internal static class SessionServers
                     await LearnAsync(session, server).ConfigureAwait(false);
                 }
 
-                await ApplySettingsAsync(session, server, session.Settings).ConfigureAwait(false);
+                await ServerSettings.ApplyAsync(session, server, session.Settings).ConfigureAwait(false);
                 return server;
             }
             catch (EndOfStreamException)
