@@ -304,6 +304,12 @@ internal static class TransactionExecutor
             return;
         }
 
+        if (command.Verb == TransactionVerb.CommitPrepared && session.IsSharded)
+        {
+            // Whoever prepared it may have made a view over a placed table: routing has to know before anybody reads it.
+            await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
         MessageWriter.CString(session.Output, BackendTag.CommandComplete, result.Tag.Length > 0 ? result.Tag : tag);
     }
 }

@@ -18,6 +18,7 @@ internal sealed class SchemaNoticeTests : DataPathFixture
 
     [TestCase("simple")]
     [TestCase("simple in a block")]
+    [TestCase("prepared transaction")]
     [TestCase("one string")]
     [TestCase("extended")]
     [TestCase("extended in a block")]
@@ -37,6 +38,18 @@ internal sealed class SchemaNoticeTests : DataPathFixture
                 await client.QueryAsync("BEGIN");
                 await client.QueryAsync(create);
                 await client.QueryAsync("COMMIT");
+                break;
+            case "prepared transaction":
+                await client.QueryAsync("BEGIN");
+                await client.QueryAsync(create);
+                await client.QueryAsync($"PREPARE TRANSACTION 'view_{Database}'");
+                using (var other = await Proxy.LoginAsync())
+                {
+                    // Only now can it be read, and by anybody.
+                    before = Proxy.SchemaChanges;
+                    Assert.That((await other.QueryAsync($"COMMIT PREPARED 'view_{Database}'")).SqlState, Is.Null);
+                }
+
                 break;
             case "one string":
                 await client.QueryAsync($"SELECT 1; {create}; SELECT 2");
