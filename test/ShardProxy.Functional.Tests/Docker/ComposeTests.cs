@@ -46,6 +46,17 @@ internal sealed partial class ComposeTests
     }
 
     [Test]
+    public void The_engine_waits_for_as_long_as_the_proxy_drains()
+    {
+        using var text = new StreamReader(Path.Combine(Docker, "shardproxy.yaml"));
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["SHARDPROXY_USERS_1_PASSWORD"] = "app", ["SHARDPROXY_ADMIN_TOKEN"] = "token" };
+        var drain = ConfigurationLoader.Load(text, "docker/shardproxy.yaml", environment).Options!.DrainTimeout;
+        var grace = Services["proxy"]["stop_grace_period"].ToString();
+        Assert.That(grace, Does.EndWith("s"));
+        Assert.That(TimeSpan.FromSeconds(int.Parse(grace[..^1], System.Globalization.CultureInfo.InvariantCulture)), Is.GreaterThan(drain));
+    }
+
+    [Test]
     public void The_image_restores_every_project_of_the_executable()
     {
         var dockerfile = File.ReadAllText(Path.Combine(Docker, "Dockerfile"));
