@@ -48,7 +48,6 @@ internal sealed class BackendPool
 
     /// <summary>Connections, those being opened included.</summary>
     public int Open => Volatile.Read(ref _open);
-    public bool HasRoom => Open < Options.PoolSize;
 
     /// <summary>It is not used any more; whoever still knows it is sent on to its successor.</summary>
     public bool IsRetired { get; private set; }

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Text;
+using ShardProxy.Wire.Framing;
 
 namespace ShardProxy.DataPath.Servers;
 
@@ -32,7 +34,16 @@ internal sealed class ReportedParameters
 
     public string? this[string name] => _values.GetValueOrDefault(name);
 
-    public ReportedParameters With(string name, string value)
+    /// <summary>With what a ParameterStatus message says.</summary>
+    /// <exception cref="ProtocolException">It is malformed.</exception>
+    public ReportedParameters With(ReadOnlySpan<byte> payload)
+    {
+        var reader = new PayloadReader(payload);
+        var name = Encoding.UTF8.GetString(reader.ReadCString());
+        return With(name, Encoding.UTF8.GetString(reader.ReadCString()));
+    }
+
+    private ReportedParameters With(string name, string value)
     {
         var values = _values.SetItem(name, value);
         if (ReferenceEquals(values, _values))

@@ -128,9 +128,7 @@ internal sealed class ServerConnector(
                     await connection.Output.FlushAsync(cancellationToken).ConfigureAwait(false);
                     break;
                 case BackendTag.ParameterStatus:
-                    var reader = new PayloadReader(payload);
-                    var name = Encoding.UTF8.GetString(reader.ReadCString());
-                    parameters = parameters.With(name, Encoding.UTF8.GetString(reader.ReadCString()));
+                    parameters = parameters.With(payload);
                     break;
                 case BackendTag.BackendKeyData:
                     processId = BinaryPrimitives.ReadInt32BigEndian(payload);

@@ -148,7 +148,7 @@ internal static class SideDialog
                         server.Notifications.Add(payload);
                         break;
                     case BackendTag.ParameterStatus:
-                        TakeParameter(server, payload);
+                        server.Parameters = server.Parameters.With(payload);
                         break;
                     case BackendTag.CopyInResponse:
                         return new DialogResult("COPY IN", error, fields, rows, payload);
@@ -170,13 +170,6 @@ internal static class SideDialog
         }
 
         return new DialogResult(tagText, error, fields, rows, rowDescription) { Notices = notices, IsTruncated = isTruncated, ParameterTypes = parameterTypes };
-    }
-
-    private static void TakeParameter(ServerConnection server, byte[] payload)
-    {
-        var reader = new PayloadReader(payload);
-        var name = Encoding.UTF8.GetString(reader.ReadCString());
-        server.Parameters = server.Parameters.With(name, Encoding.UTF8.GetString(reader.ReadCString()));
     }
 
     private static uint[] Types(byte[] parameterDescription)

@@ -10,7 +10,6 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>One client from its first query to its last: takes its messages in order and hands each to the room for it.</summary>
 internal sealed class ClientSession(Session session)
 {
-    private const int MaxAssignmentRetries = 3;
     private const string Active = "active";
 
     private static readonly SessionSettings Unnamed = SessionSettings.Empty.With("application_name", new SettingValue("", IsConfigText: true));
@@ -181,13 +180,6 @@ internal sealed class ClientSession(Session session)
             session.Settings = StartupSettings(session.Identity.Startup);
             session.StartupSettings = session.Settings;
             var server = await LoginRight.ServerAsync(session).ConfigureAwait(false);
-            for (var retries = 0; server.AssignedTo is not null && server.Pool.HasRoom && retries < MaxAssignmentRetries; retries++)
-            {
-                // Another client's came back while one of its own was being opened: that one is there soon.
-                SessionServers.Release(session);
-                server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
-            }
-
             if (session.Settings.SameAs(server.Settings))
             {
                 // One map for all clients that log in alike, and compared by reference from here on.

@@ -441,13 +441,11 @@ internal sealed class ReplyRelay(PipeWriter client)
     /// <summary>Notes a ParameterStatus.</summary>
     public void TakeParameter(ServerConnection server, in ReadOnlySequence<byte> payload, bool isHidden)
     {
-        var reader = new PayloadReader(payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
-        var name = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
-        var value = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
-        server.Parameters = server.Parameters.With(name, value);
+        var message = payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray();
+        server.Parameters = server.Parameters.With(message);
         if (!isHidden)
         {
-            Told = Told?.With(name, value);
+            Told = Told?.With(message);
         }
     }
 
