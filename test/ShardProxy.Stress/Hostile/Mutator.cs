@@ -17,7 +17,7 @@ internal static class Mutator
             bytes.AddRange(random.Next(4) == 0 ? Spoil(random, message, hasTypeByte) : message);
         }
 
-        if (random.Next(4) == 0)
+        if (random.Next(4) == 0 && bytes.Count > 0)
         {
             bytes.RemoveRange(random.Next(bytes.Count), 1);
         }
