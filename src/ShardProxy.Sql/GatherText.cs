@@ -46,16 +46,19 @@ public sealed class GatherText
         return [.. result];
     }
 
-    /// <summary>A filter's text; null when one of its parameters has none.</summary>
-    /// <param name="filter">One of <see cref="GatherQuery.Filters"/>.</param>
-    /// <param name="parameter">The text for the parameter of that number.</param>
-    public string? Filter(RelationFilter filter, Func<int, string?> parameter)
+    /// <summary>A part of the text; null when one of its parameters has none.</summary>
+    /// <param name="span">Which part; an empty one if its last token is before its first.</param>
+    /// <param name="parameter">The text for the parameter of that number; null to leave parameters as they are.</param>
+    public string? Part(TokenSpan span, Func<int, string?>? parameter)
     {
-        ArgumentNullException.ThrowIfNull(filter);
-        ArgumentNullException.ThrowIfNull(parameter);
+        if (span.Last < span.First)
+        {
+            return "";
+        }
+
         var text = new StringBuilder();
-        var copied = _tokens[filter.FirstToken].Start;
-        for (var i = filter.FirstToken; i <= filter.LastToken; i++)
+        var copied = _tokens[span.First].Start;
+        for (var i = span.First; parameter is not null && i <= span.Last; i++)
         {
             if (!_tokens[i].IsParameter)
             {
@@ -72,6 +75,30 @@ public sealed class GatherText
             copied = _tokens[i].End;
         }
 
-        return text.Append(Encoding.UTF8.GetString(_statement.Span[copied.._tokens[filter.LastToken].End])).ToString();
+        return text.Append(Encoding.UTF8.GetString(_statement.Span[copied.._tokens[span.Last].End])).ToString();
+    }
+
+    /// <summary>The statement with other text in some places.</summary>
+    /// <param name="patches">Places that do not overlap, in any order.</param>
+    public string Patched(IEnumerable<(TokenSpan Span, string Text)> patches)
+    {
+        ArgumentNullException.ThrowIfNull(patches);
+        var text = new StringBuilder();
+        var copied = 0;
+        foreach (var (span, replacement) in patches.OrderBy(p => p.Span.First))
+        {
+            // Spaces: what stands beside may be a word.
+            text.Append(Encoding.UTF8.GetString(_statement.Span[copied.._tokens[span.First].Start])).Append(' ').Append(replacement).Append(' ');
+            copied = _tokens[span.Last].End;
+        }
+
+        return text.Append(Encoding.UTF8.GetString(_statement.Span[copied..])).ToString();
+    }
+
+    /// <summary>A filter's text; null when one of its parameters has none.</summary>
+    public string? Filter(RelationFilter filter, Func<int, string?> parameter)
+    {
+        ArgumentNullException.ThrowIfNull(filter);
+        return Part(new TokenSpan(filter.FirstToken, filter.LastToken), parameter);
     }
 }

@@ -69,7 +69,8 @@ internal static class AggregateExecutor
             var error = Merge(output, parts, isSharded ? null : home, column, types[column], command.Parameters?.WantsBinary(column) == true, out row[column]);
             if (ReferenceEquals(error, RoutingErrors.AggregateType) && plan.Otherwise is { } otherwise)
             {
-                // The types only the servers know. What was read is thrown away.
+                // The types only the servers know. What was read is thrown away, and the next call of this shape need not ask.
+                shape.RouteCache = ReferenceEquals(shape.RouteCache, plan) ? otherwise : shape.RouteCache;
                 await GatherExecutor.RunAsync(session, otherwise, table, shape, command, describesRows).ConfigureAwait(false);
                 return;
             }

@@ -29,6 +29,7 @@ internal sealed class GatherExecutor
     private ServerConnection? _workspace;
     private byte[] _description = [];
     private uint[] _parameterTypes = [];
+    private DialogResult? _refusal;
     private long _rows;
     private long _bytes;
 
@@ -99,9 +100,22 @@ internal sealed class GatherExecutor
             return;
         }
 
-        _workspace = inBlock ? await SessionServers.GetWorkspaceAsync(_session, _table.HomeNode).ConfigureAwait(false) : home;
+        _workspace = inBlock || _sql.MayBePartial ? await SessionServers.GetWorkspaceAsync(_session, _table.HomeNode).ConfigureAwait(false) : home;
+        if (_sql.MayBePartial)
+        {
+            await TryPartAsync(_workspace).ConfigureAwait(false);
+        }
+
         _sql.Plan(inBlock, _command.Parameters, _parameterTypes, time);
-        if (await OpenAsync().ConfigureAwait(false) && await FillAsync().ConfigureAwait(false))
+        if (_sql.IsPartial && !await TryOpenAsync(asTables: false).ConfigureAwait(false))
+        {
+            // The parts do not make up what was asked for: their rows will.
+            await CloseAsync(_workspace).ConfigureAwait(false);
+            _sql.Combine(null);
+            _sql.Plan(inBlock, _command.Parameters, _parameterTypes, time);
+        }
+
+        if ((_sql.IsPartial || await OpenAsync().ConfigureAwait(false)) && await FillAsync().ConfigureAwait(false))
         {
             await FinishAsync(describesRows).ConfigureAwait(false);
         }
@@ -133,47 +147,67 @@ internal sealed class GatherExecutor
         return true;
     }
 
+    // Each node's part of the answer instead of its rows, where that can be combined. The workspace is apart then: the home node's part is computed as the
+    // others' are, beside them and by parallel workers.
+    private async ValueTask TryPartAsync(ServerConnection workspace)
+    {
+        if (_sql.TryPart(_command.Parameters, _parameterTypes, RowShape.Types(_description).Length) is not { } part)
+        {
+            return;
+        }
+
+        workspace.UnnamedStatement = null;
+        WriteParse(workspace, "", Encoding.UTF8.GetBytes(part));
+        MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', ""u8);
+        MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
+        workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        await workspace.Output.FlushAsync().ConfigureAwait(false);
+        var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+        _sql.Combine(result.IsOk ? RowShape.Types(result.RowDescription) : null);
+    }
+
     // The tables, and the statement on them: if PostgreSQL reads it otherwise than on the real ones, it is refused.
     private async ValueTask<bool> OpenAsync()
     {
-        var workspace = _workspace!;
-        for (var asTables = false; ; asTables = true)
+        if (await TryOpenAsync(asTables: false).ConfigureAwait(false))
         {
-            SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
-            WriteParse(workspace, StatementName, _sql.Final);
-            MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
-            MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
-            workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
-            await workspace.Output.FlushAsync().ConfigureAwait(false);
-            var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
-            if (result.IsOk)
-            {
-                if (RowShape.SameTypes(result.RowDescription ?? [], _description))
-                {
-                    return true;
-                }
-
-                _session.Fail(ExecutionErrors.GatherRefused);
-                return false;
-            }
-
-            if (asTables || result.Error!.SqlState != GroupingError)
-            {
-                if (result.Error!.SqlState[..2] == "42" && result.Error.SqlState != "42501")
-                {
-                    _session.Fail(ExecutionErrors.GatherRefused);
-                }
-                else
-                {
-                    _session.Fail(result.ErrorPayload!);
-                }
-
-                return false;
-            }
-
-            // GROUP BY a primary key lets other columns be named: the tables need the key too.
-            await CloseAsync(workspace).ConfigureAwait(false);
+            return true;
         }
+
+        if (_refusal?.Error?.SqlState == GroupingError)
+        {
+            // GROUP BY a primary key lets other columns be named: the tables need the key too.
+            await CloseAsync(_workspace!).ConfigureAwait(false);
+            if (await TryOpenAsync(asTables: true).ConfigureAwait(false))
+            {
+                return true;
+            }
+        }
+
+        if (_refusal is { Error.SqlState: var state } refusal && (state[..2] != "42" || state == "42501"))
+        {
+            _session.Fail(refusal.ErrorPayload!);
+        }
+        else
+        {
+            _session.Fail(ExecutionErrors.GatherRefused);
+        }
+
+        return false;
+    }
+
+    private async ValueTask<bool> TryOpenAsync(bool asTables)
+    {
+        var workspace = _workspace!;
+        SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
+        WriteParse(workspace, StatementName, _sql.Final);
+        MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
+        MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
+        workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        await workspace.Output.FlushAsync().ConfigureAwait(false);
+        var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+        _refusal = result.IsOk ? null : result;
+        return result.IsOk && RowShape.SameTypes(result.RowDescription ?? [], _description);
     }
 
     private async ValueTask<bool> FillAsync()
@@ -183,7 +217,7 @@ internal sealed class GatherExecutor
             var remote = source.Nodes.Select(n => _servers[n.Id]).Where(s => s != _workspace).ToList();
             foreach (var server in remote)
             {
-                SideDialog.Send(server, Encoding.UTF8.GetBytes(_sql.CopyOut(source, server.Node)));
+                SideDialog.Send(server, Encoding.UTF8.GetBytes(GatherSql.CopyOut(source, server.Node)));
             }
 
             await Task.WhenAll(remote.Select(s => s.Output.FlushAsync().AsTask())).ConfigureAwait(false);
@@ -202,7 +236,7 @@ internal sealed class GatherExecutor
         var isFilled = true;
         if (source.Nodes.Any(n => _servers[n.Id] == workspace))
         {
-            var own = await SideDialog.RunAsync(workspace, _sql.InsertOwn(source, workspace.Node, _session.Services.Options.GatherMaxRows - _rows + 1)).ConfigureAwait(false);
+            var own = await SideDialog.RunAsync(workspace, GatherSql.InsertOwn(source, workspace.Node, _session.Services.Options.GatherMaxRows - _rows + 1)).ConfigureAwait(false);
             isFilled = Passed(own);
             if (isFilled && long.TryParse(own.Tag.AsSpan(own.Tag.LastIndexOf(' ') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var rows))
             {

@@ -9,13 +9,12 @@ using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Execution;
 
-/// <summary>One mention of a relation whose rows are gathered.</summary>
-/// <param name="Use">The mention.</param>
-/// <param name="Table">Its table; null for an unsharded one.</param>
+/// <summary>Rows that are gathered into one temporary table.</summary>
+/// <param name="Target">The table.</param>
 /// <param name="Nodes">The nodes whose rows are needed.</param>
-/// <param name="Target">The temporary table they go to.</param>
-/// <param name="Filter">Conditions a row must meet, as SQL text; null for none.</param>
-internal sealed record GatherSource(RelationUse Use, PlacedTable? Table, ImmutableArray<Node> Nodes, string Target, string? Filter);
+/// <param name="Create">Makes the table; given true with all columns and keys of the real one.</param>
+/// <param name="Select">What a node is asked for.</param>
+internal sealed record GatherSource(string Target, ImmutableArray<Node> Nodes, Func<bool, string> Create, Func<Node, string> Select);
 
 /// <summary>The SQL of one gathering: what each node is asked for, the tables it goes to, and the statement on those.</summary>
 internal sealed class GatherSql
@@ -28,6 +27,7 @@ internal sealed class GatherSql
     private readonly GatherText _text;
     private readonly PlacedTable?[] _placed;
     private readonly string _original;
+    private PartialSql? _partial;
     private bool _asTables;
 
     public GatherSql(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, ReadOnlyMemory<byte> sql)
@@ -35,6 +35,7 @@ internal sealed class GatherSql
         _table = table;
         _shape = shape;
         _text = new GatherText(sql, shape);
+        MayBePartial = plan.IsPartial;
         _original = Encoding.UTF8.GetString(sql.Span);
         _placed = new PlacedTable?[shape.Relations.Length];
         foreach (var relation in shape.Relations)
@@ -48,6 +49,12 @@ internal sealed class GatherSql
 
     /// <summary>The statement on the gathered rows; set by <see cref="Plan"/>.</summary>
     public byte[] Final { get; private set; } = [];
+
+    /// <summary>Each node may be able to answer for its own rows.</summary>
+    public bool MayBePartial { get; }
+
+    /// <summary>Each node answers for its own rows.</summary>
+    public bool IsPartial => _partial is not null;
 
     /// <summary>The statement asks for the time of its transaction.</summary>
     public bool HasTime => TransactionTimeText.HasTime(_original) || HasOtherTime;
@@ -71,65 +78,103 @@ internal sealed class GatherSql
     /// <param name="time">The moment the transaction began, where the statement asks for it on another server; else null.</param>
     public void Plan(bool inBlock, BoundParameters? parameters, uint[] parameterTypes, string? time)
     {
+        if (_partial is not null)
+        {
+            return;
+        }
+
         var sources = ImmutableArray.CreateBuilder<GatherSource>();
+        var targets = new string?[_shape.Relations.Length];
         foreach (var use in _shape.Relations)
         {
             var table = _placed[use.Index];
             var isSharded = table is { Placement: TablePlacement.Sharded };
             if (isSharded || inBlock)
             {
-                ImmutableArray<Node> nodes = isSharded
-                    ? [.. _table.Group(table!.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order().Select(_table.Node)]
-                    : [_table.HomeNode];
-                var target = string.Create(CultureInfo.InvariantCulture, $"pg_temp.shardproxy_gather_{sources.Count + 1}");
-                sources.Add(new GatherSource(use, table, nodes, target, Filter(use, table, parameters, parameterTypes)));
+                var target = targets[use.Index] = Target(sources.Count + 1);
+                var filter = Filter(use, table, n => Parameter(parameters, parameterTypes, n));
+                sources.Add(new GatherSource(
+                    target,
+                    isSharded ? Owners(table!) : [_table.HomeNode],
+                    asTables => Create(target, use, table, asTables),
+                    node => Select(use, table, filter, node)));
             }
         }
 
         Sources = sources.ToImmutable();
-        var final = _text.WithTables(use => Sources.FirstOrDefault(s => s.Use.Index == use.Index)?.Target);
+        var final = _text.WithTables(use => targets[use.Index]);
         Final = time is null ? final : Encoding.UTF8.GetBytes(TransactionTimeText.Replace(Encoding.UTF8.GetString(final), time));
+    }
+
+    /// <summary>Tries to let each node answer for its own rows: the part's text, to be described by a server; null when that is not possible.</summary>
+    public string? TryPart(BoundParameters? parameters, uint[] parameterTypes, int resultColumns)
+    {
+        _partial = MayBePartial ? PartialSql.TryMake(_table, _shape, _placed, _text, n => Parameter(parameters, parameterTypes, n), resultColumns) : null;
+        return _partial?.Select(null);
+    }
+
+    /// <summary>What the server said of the part: the types of its columns, or null when it refuses it. Parts that cannot be combined are not asked for.</summary>
+    public void Combine(uint[]? types)
+    {
+        if (types is null || _partial!.Final(Target(1), types) is not { } final)
+        {
+            _partial = null;
+            return;
+        }
+
+        var part = _partial;
+        var root = _placed[Colocation.Root(_shape, _placed)!.Index]!;
+        Final = final;
+        Sources = [new GatherSource(Target(1), Owners(root), _ => $"CREATE TEMPORARY TABLE {Target(1)} ({part.ColumnNames}) ON COMMIT DROP AS {part.Select(null)} WITH NO DATA", part.Select)];
     }
 
     /// <summary>Makes the temporary tables, of the needed columns or with all columns and keys of the real ones.</summary>
     public string CreateTables(bool asTables)
     {
         _asTables = asTables;
-        return string.Join("; ", Sources.Select(s => asTables
-            ? $"CREATE TEMPORARY TABLE {s.Target} (LIKE {Name(s.Use)} INCLUDING INDEXES) ON COMMIT DROP"
-            : $"CREATE TEMPORARY TABLE {s.Target} ON COMMIT DROP AS SELECT {Columns(s)} FROM {From(s)} WITH NO DATA"));
+        return string.Join("; ", Sources.Select(s => s.Create(asTables)));
     }
 
     /// <summary>What a node is asked for, to be copied.</summary>
-    public string CopyOut(GatherSource source, Node node) => $"COPY ({Select(source, node)}) TO STDOUT";
+    public static string CopyOut(GatherSource source, Node node) => $"COPY ({source.Select(node)}) TO STDOUT";
 
     /// <summary>Takes the rows of the node that the tables are on.</summary>
-    public string InsertOwn(GatherSource source, Node node, long maxRows) =>
-        string.Create(CultureInfo.InvariantCulture, $"INSERT INTO {source.Target} {Select(source, node)} LIMIT {maxRows}");
+    public static string InsertOwn(GatherSource source, Node node, long maxRows) =>
+        string.Create(CultureInfo.InvariantCulture, $"INSERT INTO {source.Target} {source.Select(node)} LIMIT {maxRows}");
 
-    private string Select(GatherSource source, Node node)
+    private static string Target(int number) => string.Create(CultureInfo.InvariantCulture, $"pg_temp.shardproxy_gather_{number}");
+
+    private static string? Parameter(BoundParameters? parameters, uint[] types, int number) =>
+        parameters is not null && number <= types.Length ? ParameterText.Constant(parameters, number - 1, types[number - 1]) : null;
+
+    private ImmutableArray<Node> Owners(PlacedTable table) => [.. _table.Group(table.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order().Select(_table.Node)];
+
+    private string Create(string target, RelationUse use, PlacedTable? table, bool asTables) => asTables
+        ? $"CREATE TEMPORARY TABLE {target} (LIKE {Name(use)} INCLUDING INDEXES) ON COMMIT DROP"
+        : $"CREATE TEMPORARY TABLE {target} ON COMMIT DROP AS SELECT {Columns(use, table)} FROM {From(use)} WITH NO DATA";
+
+    private string Select(RelationUse use, PlacedTable? table, string? filter, Node node)
     {
-        var alias = Alias(source.Use);
         var conditions = new List<string>();
-        if (source.Table is { Placement: TablePlacement.Sharded } table && _table.Moves.Any(m => m.GroupId == table.GroupId))
+        if (table is { Placement: TablePlacement.Sharded } && _table.Moves.Any(m => m.GroupId == table.GroupId))
         {
-            conditions.Add($"({Router.OwnedPredicate(_table, table, node.Id, alias)})");
+            conditions.Add($"({Router.OwnedPredicate(_table, table, node.Id, Alias(use))})");
         }
 
-        if (source.Filter is { } filter)
+        if (filter is not null)
         {
             conditions.Add(filter);
         }
 
-        return $"SELECT {Columns(source)} FROM {From(source)}{(conditions.Count > 0 ? " WHERE " + string.Join(" AND ", conditions) : "")}";
+        return $"SELECT {Columns(use, table)} FROM {From(use)}{(conditions.Count > 0 ? " WHERE " + string.Join(" AND ", conditions) : "")}";
     }
 
-    private string? Filter(RelationUse use, PlacedTable? table, BoundParameters? parameters, uint[] types)
+    private string? Filter(RelationUse use, PlacedTable? table, Func<int, string?> parameter)
     {
         // Which columns an unsharded table has is not known here: only conditions that name theirs in full are sure to be its own.
         var texts = _shape.Gather!.Filters
             .Where(f => f.Relation == use.Index && f.Unqualified.All(c => table is not null && table.ColumnIndex(c) >= 0))
-            .Select(f => _text.Filter(f, n => parameters is not null && n <= types.Length ? ParameterText.Constant(parameters, n - 1, types[n - 1]) : null))
+            .Select(f => _text.Filter(f, parameter))
             .Where(t => t is not null)
             .Select(t => $"({t}\n)")
             .ToList();
@@ -137,10 +182,10 @@ internal sealed class GatherSql
     }
 
     // Those whose names the statement has; all where it can mean any, or where they are not known.
-    private string Columns(GatherSource source)
+    private string Columns(RelationUse use, PlacedTable? table)
     {
-        var alias = Alias(source.Use);
-        if (source.Table is not { } table)
+        var alias = Alias(use);
+        if (table is null)
         {
             return alias + ".*";
         }
@@ -154,7 +199,7 @@ internal sealed class GatherSql
         return string.Join(", ", named.Select(c => $"{alias}.{SqlIdentifier.Quote(c.Name)}"));
     }
 
-    private static string From(GatherSource source) => $"{(source.Use.IsOnly ? "ONLY " : "")}{Name(source.Use)} AS {Alias(source.Use)}";
+    private static string From(RelationUse use) => $"{(use.IsOnly ? "ONLY " : "")}{Name(use)} AS {Alias(use)}";
 
     private static string Name(RelationUse use) => use.Schema is null ? SqlIdentifier.Quote(use.Name) : new QualifiedName(use.Schema, use.Name).ToString();
 

@@ -109,6 +109,8 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.BroadcastInTransaction => $"all nodes ({all}), {home} first, in one transaction committed in two phases",
         RouteKind.BroadcastOutside => $"all nodes ({all}), one after another, outside a transaction",
         RouteKind.Aggregate => $"all nodes ({all}), partial aggregates combined by the proxy",
+        RouteKind.Scatter => $"all nodes ({all}), their rows one after another",
+        RouteKind.Gather when plan.IsPartial => $"all nodes ({all}), each answers for its own rows, combined on {home} by PostgreSQL",
         RouteKind.Gather => $"all nodes ({all}), the rows it needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.CopySharded => $"all nodes ({all}), rows split by key, committed in two phases",
         RouteKind.CopyReplicated => $"all nodes ({all}), every row to each, committed in two phases",

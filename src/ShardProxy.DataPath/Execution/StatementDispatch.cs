@@ -13,7 +13,15 @@ namespace ShardProxy.DataPath.Execution;
 /// <param name="NodeId">The node, for plans that run on one.</param>
 /// <param name="Hash">The hash of its first key, if it has one.</param>
 /// <param name="Error">Set when it is refused; nothing is registered then.</param>
-internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int NodeId, long? Hash, ShardProxyError? Error);
+internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int NodeId, long? Hash, ShardProxyError? Error)
+{
+    /// <summary>For plans that run on several nodes by key: those that may have rows of the keys; all that have rows of the group when that is not known.</summary>
+    public IReadOnlyList<int> Owners
+    {
+        get => field ?? [.. Table.Group(Plan.GroupId).Ranges.Select(r => r.NodeId).Distinct()];
+        init;
+    }
+}
 
 /// <summary>
 /// Routes a statement and registers it with the barriers, waiting while a range it needs is being cut over or a table changes its
@@ -42,6 +50,7 @@ internal static class StatementDispatch
 
             var nodeId = 0;
             long? hash = null;
+            List<int>? owners = null;
             if (plan.IsChanging || (plan.WaitsForMoves && HasMoves(plan, table)))
             {
                 dispatch = default;
@@ -67,8 +76,9 @@ internal static class StatementDispatch
                         case KeyRoute.Hold:
                             dispatch = default;
                             return false;
-                        case KeyRoute.Refused when plan.Otherwise is { } gather:
-                            (plan, hash) = (gather, null);
+                        case KeyRoute.Refused when plan.Otherwise is { } several:
+                            owners = Router.Owners(plan, input, table);
+                            (plan, hash) = (several, null);
                             goto again;
                         case KeyRoute.Refused:
                             dispatch = new Dispatch(plan, table, 0, null, error);
@@ -98,7 +108,7 @@ internal static class StatementDispatch
 
             if (session.Activity.TryBeginStatement(table, session.Touches))
             {
-                dispatch = new Dispatch(plan, table, nodeId, hash, null);
+                dispatch = owners is null ? new Dispatch(plan, table, nodeId, hash, null) : new Dispatch(plan, table, nodeId, hash, null) { Owners = owners };
                 return true;
             }
         }

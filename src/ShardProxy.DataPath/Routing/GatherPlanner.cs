@@ -42,11 +42,14 @@ internal static class GatherPlanner
         }
 
         var tables = placed.OfType<PlacedTable>().Distinct().ToImmutableArray();
-        return RoutePlanner.Simple(table, RouteKind.Gather, isWrite: false) with
+        var isColocated = shape.Partial is not null && Colocation.Holds(shape, placed);
+        var gather = RoutePlanner.Simple(table, RouteKind.Gather, isWrite: false) with
         {
             Tables = tables,
+            IsPartial = isColocated && shape.Partial!.Kind != PartialKind.Rows,
             GroupId = tables.FirstOrDefault(t => t.Placement == TablePlacement.Sharded)?.GroupId ?? 0,
         };
+        return isColocated && shape.Partial!.Kind == PartialKind.Rows ? gather with { Kind = RouteKind.Scatter, Otherwise = gather } : gather;
     }
 
     private static bool IsAllowed(FunctionUse function) =>

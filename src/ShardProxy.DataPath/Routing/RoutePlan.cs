@@ -29,6 +29,9 @@ internal enum RouteKind
     /// <summary>Plain aggregates over all nodes, combined by the proxy.</summary>
     Aggregate,
 
+    /// <summary>A SELECT whose answer is the rows of several nodes together, in no order.</summary>
+    Scatter,
+
     /// <summary>Any SELECT: the rows it may need are gathered from all nodes, and PostgreSQL finishes it on one.</summary>
     Gather,
 
@@ -59,6 +62,9 @@ internal sealed record RoutePlan
 
     /// <summary>Set for <see cref="RouteKind.Refuse"/>.</summary>
     public ShardProxyError? Refusal { get; init; }
+
+    /// <summary>For <see cref="RouteKind.Gather"/>: its tables are co-located, and each node can answer for its own rows.</summary>
+    public bool IsPartial { get; init; }
 
     /// <summary>How it is carried out when its keys turn out to be on several nodes, or cannot be told; null: not at all.</summary>
     public RoutePlan? Otherwise { get; init; }

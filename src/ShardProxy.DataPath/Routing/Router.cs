@@ -95,6 +95,36 @@ internal static class Router
         return hold ? KeyRoute.Hold : KeyRoute.Node;
     }
 
+    /// <summary>The nodes that have rows of any of the keys; null when the keys are too many or one of them cannot be told.</summary>
+    public static List<int>? Owners(RoutePlan plan, in KeyInput input, RoutingTable table)
+    {
+        var group = table.Group(plan.GroupId);
+        var owners = new List<int>();
+        Span<int> choice = stackalloc int[MaxKeyColumns];
+        foreach (var lookup in plan.Lookups)
+        {
+            choice.Clear();
+            var combinations = 0;
+            do
+            {
+                var hash = 0L;
+                var outcome = ++combinations > MaxCombinations ? KeyOutcome.Unproven : Hash(lookup, input, choice, out hash);
+                if (outcome == KeyOutcome.Unproven)
+                {
+                    return null;
+                }
+
+                if (outcome == KeyOutcome.Found && group.Locate(hash).NodeId is var node && !owners.Contains(node))
+                {
+                    owners.Add(node);
+                }
+            }
+            while (Next(lookup.Alternatives, choice));
+        }
+
+        return owners.Count > 0 ? owners : null;
+    }
+
     /// <summary>The predicate that leaves only rows this node owns, for a relation written as <paramref name="qualifier"/>.</summary>
     public static string OwnedPredicate(RoutingTable table, PlacedTable placed, int nodeId, string qualifier)
     {

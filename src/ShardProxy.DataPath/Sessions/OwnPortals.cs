@@ -52,7 +52,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         pipeline.SkipToSync |= session.Errors != errors;
     }
 
-    private static bool IsRead(Portal portal) => portal.Dispatch.Plan.Kind is RouteKind.Aggregate or RouteKind.Gather;
+    private static bool IsRead(Portal portal) => portal.Dispatch.Plan.Kind is RouteKind.Aggregate or RouteKind.Gather or RouteKind.Scatter;
 
     // Outside a block the proxy commits what it carries out over several nodes at once. What the client executes after it and before Sync would be
     // of the same implicit transaction, and an error there would have to undo it.
@@ -67,6 +67,10 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         if (dispatch.Plan.Kind == RouteKind.Aggregate)
         {
             await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+        else if (dispatch.Plan.Kind == RouteKind.Scatter)
+        {
+            await ScatterExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
         else if (dispatch.Plan.Kind == RouteKind.Gather)
         {

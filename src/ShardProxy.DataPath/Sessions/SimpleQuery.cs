@@ -162,6 +162,9 @@ internal sealed class SimpleQuery(Session session)
                     case RouteKind.Aggregate:
                         await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
+                    case RouteKind.Scatter:
+                        await ScatterExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
+                        return false;
                     case RouteKind.Gather:
                         await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;

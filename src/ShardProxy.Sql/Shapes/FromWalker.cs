@@ -17,6 +17,11 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
             Append(Walk(node, scope, ctes, block), all);
         }
 
+        foreach (var relation in all.Nullable)
+        {
+            draft.MarkNullable(relation);
+        }
+
         draft.Expose(block, all.Exposed);
         return all;
     }

@@ -23,4 +23,8 @@ public sealed record RelationUse(
     ImmutableArray<ColumnPin> Pins,
     bool IsOnly,
     bool HasTableSample,
-    bool HasColumnAliases);
+    bool HasColumnAliases)
+{
+    /// <summary>An outer join of its block may put NULLs in the place of its rows.</summary>
+    public bool IsNullable { get; init; }
+}

@@ -70,7 +70,8 @@ internal static class SafeExpression
         _ => true,
     };
 
-    private static bool IsSafeCall(TreeNode call)
+    /// <summary>A call of a function of the list, without anything but arguments; those are not looked at.</summary>
+    public static bool IsSafeCall(TreeNode call)
     {
         foreach (var field in call.Fields)
         {

@@ -108,6 +108,8 @@ internal sealed class ShapeBuilder
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
             Gather = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0
                 ? new GatherReader(_draft, _tokens).Read(statement) : null,
+            Partial = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0 && !_tokens.HasUnicodeNames
+                ? new PartialReader(_draft, _tokens).Read(fields) : null,
             Copy = kind == StatementKind.Copy ? CopyReader.Read(fields, CopyRelation(fields)) : null,
             Transaction = transaction,
             Variable = variable,

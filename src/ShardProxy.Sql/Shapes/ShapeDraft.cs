@@ -69,6 +69,8 @@ internal sealed class ShapeDraft
     /// <summary>Lists a relation known by name only, in a block of its own.</summary>
     public int AddRelation(string? schema, string name, RelationRole role) => Add(schema, name, null, role, NewBlock(), false, false);
 
+    public void MarkNullable(int relation) => _relations[relation] = _relations[relation] with { IsNullable = true };
+
     public void MarkTableSample(int relation) => _relations[relation] = _relations[relation] with { HasTableSample = true };
 
     /// <summary>Makes a relation's columns reachable by unqualified names of its block.</summary>

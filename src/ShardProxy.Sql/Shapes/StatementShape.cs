@@ -81,6 +81,9 @@ public sealed class StatementShape
     /// <summary>Set for a SELECT that only reads, if it can be finished on gathered rows.</summary>
     public GatherQuery? Gather { get; init; }
 
+    /// <summary>Set if each node can answer for its own rows, where the tables are co-located.</summary>
+    public PartialQuery? Partial { get; init; }
+
     public CopySummary? Copy { get; init; }
 
     public TransactionSummary? Transaction { get; init; }
