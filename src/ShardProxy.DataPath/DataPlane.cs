@@ -39,6 +39,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     private DataPathOptions _loginOptions;
     private readonly DataPlaneControl _control;
     private SessionSweep? _sweep;
+    private DeadlockWatch? _deadlocks;
     private ClientListener? _listener;
     private ITransportListener? _inherited;
     private Task _accepting = Task.CompletedTask;
@@ -152,6 +153,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         };
         _accepting = _listener.RunAsync();
         _sweep = new SessionSweep(_registry, _services);
+        _deadlocks = new DeadlockWatch(_registry, _services);
     }
 
     /// <summary>Clients are being sent away: new ones are not taken.</summary>
@@ -199,6 +201,12 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         }
 
         _sweep?.Dispose();
+        if (_deadlocks is { } deadlocks)
+        {
+            _deadlocks = null;
+            deadlocks.Dispose();
+            await deadlocks.Watching.ConfigureAwait(false);
+        }
 
         _services.Pools.Dispose();
     }

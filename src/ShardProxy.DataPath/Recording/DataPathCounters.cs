@@ -3,7 +3,7 @@ namespace ShardProxy.DataPath.Recording;
 /// <summary>Counters of the data path that belong to no node. Interlocked; read by the metrics.</summary>
 public sealed class DataPathCounters
 {
-    private long _held, _heldMicros, _refused, _clientErrors, _twoPhaseCommits, _inDoubt, _cancels, _connections, _replanned, _aborted, _sessions, _consoles, _heldNow;
+    private long _held, _heldMicros, _refused, _clientErrors, _twoPhaseCommits, _inDoubt, _cancels, _connections, _replanned, _aborted, _sessions, _consoles, _heldNow, _deadlocks;
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, long> _refusedByCode = new(StringComparer.Ordinal);
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, long> _rejectedByCode = new(StringComparer.Ordinal);
 
@@ -73,6 +73,11 @@ public sealed class DataPathCounters
     }
 
     internal void AddRejected(string code) => _rejectedByCode.AddOrUpdate(code, 1, static (_, count) => count + 1);
+
+    /// <summary>Deadlocks over several nodes that were ended.</summary>
+    public long Deadlocks => Volatile.Read(ref _deadlocks);
+
+    internal void AddDeadlock() => Interlocked.Increment(ref _deadlocks);
 
     internal void AddTimeout(string kind) => _timeoutsByKind.AddOrUpdate(kind, 1, static (_, count) => count + 1);
 

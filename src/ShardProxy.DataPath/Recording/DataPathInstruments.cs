@@ -27,6 +27,7 @@ internal sealed class DataPathInstruments : IDisposable
         Counter(MetricCatalog.RefusedStatements, () => counters.RefusedByCode.Select(c => Of(c.Value, ("code", c.Key))));
         Counter(MetricCatalog.RejectedLogins, () => counters.RejectedByCode.Select(c => Of(c.Value, ("code", c.Key))));
         Counter(MetricCatalog.Timeouts, () => counters.TimeoutsByKind.Select(c => Of(c.Value, ("kind", c.Key))));
+        Counter(MetricCatalog.Deadlocks, () => [Of(counters.Deadlocks)]);
         Counter(MetricCatalog.Bytes, () => recorder.Nodes.Select(n => Of(n.Bytes, ("node", n.Node), ("direction", "received"))));
         _meter.CreateObservableCounter(MetricCatalog.SessionsOpened.Name, () => counters.Sessions);
         _meter.CreateObservableCounter(MetricCatalog.LoginFailures.Name, () => Math.Max(0, counters.Connections - counters.Sessions - counters.Cancels - counters.ConsoleSessions));

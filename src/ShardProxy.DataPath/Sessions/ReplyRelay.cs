@@ -408,7 +408,7 @@ internal sealed class ReplyRelay(PipeWriter client)
             return false;
         }
 
-        if (CancelReason is { } reason && fields.SqlState == reason.SqlState && (owed.Count == 0 || !owed.Peek().IsHidden))
+        if (CancelReason is { } reason && fields.SqlState == StopErrors.Cancelled && (owed.Count == 0 || !owed.Peek().IsHidden))
         {
             // Said by the proxy, in its place behind what came before: the server knows only that somebody asked.
             CancelReason = null;

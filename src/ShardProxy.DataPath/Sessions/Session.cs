@@ -333,6 +333,14 @@ internal sealed class Session
     /// <summary>Passes a server's error on byte for byte and notes the failure in the transaction.</summary>
     public void Fail(byte[] errorPayload)
     {
+        if (Relay.CancelReason is { } reason && Wire.Messages.ErrorFields.Read(errorPayload).SqlState == StopErrors.Cancelled)
+        {
+            // The server knows only that somebody asked.
+            Relay.CancelReason = null;
+            Fail(reason);
+            return;
+        }
+
         Errors++;
         Services.Counters.AddClientError();
         Wire.Messages.MessageWriter.Raw(Output, Wire.Messages.BackendTag.ErrorResponse, errorPayload);

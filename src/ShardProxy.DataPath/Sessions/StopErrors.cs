@@ -16,4 +16,10 @@ internal static class StopErrors
 
     public static readonly ShardProxyError StatementTimeout = new(
         "57014", "SHP-143", "canceling statement due to statement timeout", "Make the statement faster, or raise limits.statement_timeout_ms.");
+
+    public static readonly ShardProxyError Deadlock = new(
+        "40P01", "SHP-146", "deadlock detected over several nodes", "Retry the transaction; lock rows in the same order everywhere.");
+
+    /// <summary>What a server says of a statement that somebody has cancelled.</summary>
+    public const string Cancelled = "57014";
 }

@@ -69,6 +69,9 @@ public static class MetricCatalog
     public static readonly MetricDefinition Timeouts = DataPath(
         "shardproxy_timeouts_total", MetricType.Counter, "events", "Limits in time that were exceeded, by kind (statement, idle_in_transaction, client_idle, login).", "kind");
 
+    public static readonly MetricDefinition Deadlocks = DataPath(
+        "shardproxy_deadlocks_total", MetricType.Counter, "events", "Deadlocks over several nodes that were found and ended.");
+
     public static readonly MetricDefinition EncryptedSessions = FromViews(
         "shardproxy_sessions_encrypted", MetricType.Gauge, "sessions", "Client sessions over TLS.");
 
@@ -214,7 +217,7 @@ public static class MetricCatalog
     public static readonly ImmutableArray<MetricDefinition> All =
     [
         Requests, RequestErrors, RequestDuration, RangeRequests, RangeRequestErrors, RangeRequestDuration, RefusedStatements, Bytes,
-        Sessions, SessionsOpened, LoginFailures, RejectedLogins, Timeouts, EncryptedSessions,
+        Sessions, SessionsOpened, LoginFailures, RejectedLogins, Timeouts, Deadlocks, EncryptedSessions,
         PoolConnections, PoolWaiting, PoolReserve, PoolLongestWait, PoolsPaused, PoolWaitSeconds, PoolTimeouts,
         ConnectAttempts, ConnectFailures, RetryDelay,
         ShapeHits, ShapeMisses, ShapeCount,
