@@ -18,7 +18,7 @@ internal static class ExecutionErrors
         "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
 
     public static readonly ShardProxyError GatherTime = new(
-        "0A000", "SHP-226", "the statement over several nodes reads the present from a string or by age() inside a transaction block",
+        "0A000", "SHP-226", "the statement over several nodes reads the present from a string or by age()",
         "Use current_timestamp, or give the time as a parameter.");
 
     public static ShardProxyError GatherTooLarge(string limit) => new(

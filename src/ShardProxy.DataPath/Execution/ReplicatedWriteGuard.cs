@@ -105,7 +105,8 @@ internal sealed class ReplicatedWriteGuard
         return columns;
     }
 
-    private static bool HasMovingParameter(BoundParameters? parameters)
+    /// <summary>A parameter is one of the words the date and time types read as the present.</summary>
+    internal static bool HasMovingParameter(BoundParameters? parameters)
     {
         for (var i = 0; parameters is not null && i < parameters.Count; i++)
         {

@@ -86,6 +86,12 @@ internal sealed class RouteExplainer(DataPathServices services)
         }
 
         var route = Router.Route(plan, new KeyInput(text, literals, null), table, null, new TouchSet(), out var nodeId, out var hash, out var error);
+        if (route == KeyRoute.Refused && plan.Otherwise is { } otherwise)
+        {
+            lines.Add($"Route: {Describe(otherwise, table.HomeNode.Name, string.Join(", ", table.Nodes.Select(n => n.Name)))}");
+            return;
+        }
+
         if (route == KeyRoute.Refused)
         {
             lines.AddRange(Refusal(error!));
@@ -112,6 +118,8 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.Scatter => $"all nodes ({all}), their rows one after another",
         RouteKind.Gather when plan.IsPartial => $"all nodes ({all}), each answers for its own rows, combined on {home} by PostgreSQL",
         RouteKind.Gather => $"all nodes ({all}), the rows it needs gathered on {home}, finished there by PostgreSQL",
+        RouteKind.SplitInsert => $"the nodes of its rows (of {all}), each its own, committed in two phases",
+        RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
         RouteKind.CopySharded => $"all nodes ({all}), rows split by key, committed in two phases",
         RouteKind.CopyReplicated => $"all nodes ({all}), every row to each, committed in two phases",
         _ => plan.Kind.ToString(),

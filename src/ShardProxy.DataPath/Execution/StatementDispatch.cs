@@ -21,6 +21,9 @@ internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int
         get => field ?? [.. Table.Group(Plan.GroupId).Ranges.Select(r => r.NodeId).Distinct()];
         init;
     }
+
+    /// <summary>For a split INSERT the node of each row.</summary>
+    public int[]? RowNodes { get; init; }
 }
 
 /// <summary>
@@ -51,6 +54,7 @@ internal static class StatementDispatch
             var nodeId = 0;
             long? hash = null;
             List<int>? owners = null;
+            int[]? rowNodes = null;
             if (plan.IsChanging || (plan.WaitsForMoves && HasMoves(plan, table)))
             {
                 dispatch = default;
@@ -86,7 +90,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.SplitInsert or RouteKind.NodeWrites when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:
@@ -95,8 +99,25 @@ internal static class StatementDispatch
                 case RouteKind.AnyNode:
                     nodeId = session.Transaction.Participants.Count > 0 && table.FindNode(session.Transaction.Participants[0].Node.Name) is { } joined ? joined.Id : table.HomeNode.Id;
                     break;
+                case RouteKind.SplitInsert:
+                    rowNodes = Router.RouteRows(plan, input, table, session.Touches);
+                    if (rowNodes is null)
+                    {
+                        dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.UnprovenKey);
+                        return true;
+                    }
+
+                    if (IsHeld(session, table))
+                    {
+                        dispatch = default;
+                        return false;
+                    }
+
+                    nodeId = table.HomeNode.Id;
+                    break;
                 default:
-                    if (TouchGroups(session, plan, table))
+                    TouchGroups(session, plan);
+                    if (IsHeld(session, table))
                     {
                         dispatch = default;
                         return false;
@@ -108,7 +129,12 @@ internal static class StatementDispatch
 
             if (session.Activity.TryBeginStatement(table, session.Touches))
             {
-                dispatch = owners is null ? new Dispatch(plan, table, nodeId, hash, null) : new Dispatch(plan, table, nodeId, hash, null) { Owners = owners };
+                dispatch = new Dispatch(plan, table, nodeId, hash, null);
+                if (rowNodes is not null || owners is not null)
+                {
+                    dispatch = owners is null ? dispatch with { RowNodes = rowNodes } : dispatch with { RowNodes = rowNodes, Owners = owners };
+                }
+
                 return true;
             }
         }
@@ -163,8 +189,7 @@ internal static class StatementDispatch
         }
     }
 
-    // Statements over whole groups: true when one of the ranges is being cut over and this transaction has not touched it.
-    private static bool TouchGroups(Session session, RoutePlan plan, RoutingTable table)
+    private static void TouchGroups(Session session, RoutePlan plan)
     {
         foreach (var placed in plan.Tables)
         {
@@ -173,7 +198,11 @@ internal static class StatementDispatch
                 session.Touches.AddGroup(placed.GroupId);
             }
         }
+    }
 
+    // One of the ranges the statement touches is being cut over, and this transaction has not touched it before.
+    private static bool IsHeld(Session session, RoutingTable table)
+    {
         foreach (var move in table.Moves)
         {
             if (move.Phase == MovePhase.Holding && session.Touches.Touches(move.RangeId, move.GroupId) && !session.Activity.HasTouched(move.RangeId, move.GroupId))

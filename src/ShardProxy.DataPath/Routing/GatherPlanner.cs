@@ -52,7 +52,8 @@ internal static class GatherPlanner
         return isColocated && shape.Partial!.Kind == PartialKind.Rows ? gather with { Kind = RouteKind.Scatter, Otherwise = gather } : gather;
     }
 
-    private static bool IsAllowed(FunctionUse function) =>
+    /// <summary>One of PostgreSQL's own functions that only computes.</summary>
+    internal static bool IsAllowed(FunctionUse function) =>
         function.Schema is null or "pg_catalog"
         && BuiltinFunctions.Contains(function.Name)
         && !Excluded.Contains(function.Name)

@@ -59,6 +59,55 @@ internal static class KeyPins
         return lookups;
     }
 
+    /// <summary>
+    /// Every other sharded relation is of the target's group and joined to it by the whole key, so that for a row of the target only rows of its own key
+    /// count.
+    /// </summary>
+    public static bool AreJoined(StatementShape shape, PlacedTable?[] tables, int target)
+    {
+        var reached = new HashSet<(int Relation, int KeyColumn)>();
+        for (var k = 0; k < tables[target]!.KeyColumns.Length; k++)
+        {
+            reached.Add((target, k));
+        }
+
+        for (var changed = true; changed;)
+        {
+            changed = false;
+            foreach (var equality in shape.Equalities)
+            {
+                if (tables[equality.FromRelation] is { Placement: TablePlacement.Sharded } from
+                    && tables[equality.ToRelation] is { Placement: TablePlacement.Sharded } to
+                    && from.GroupId == to.GroupId
+                    && !shape.Relations[equality.FromRelation].HasColumnAliases
+                    && !shape.Relations[equality.ToRelation].HasColumnAliases
+                    && KeyPosition(from, equality.FromColumn) is >= 0 and var key
+                    && KeyPosition(to, equality.ToColumn) == key
+                    && from.Columns[from.KeyColumns[key]].TypeOid == to.Columns[to.KeyColumns[key]].TypeOid
+                    && reached.Contains((equality.FromRelation, key)))
+                {
+                    changed |= reached.Add((equality.ToRelation, key));
+                }
+            }
+        }
+
+        return shape.Relations.All(r => tables[r.Index] is not { Placement: TablePlacement.Sharded } table
+            || Enumerable.Range(0, table.KeyColumns.Length).All(k => reached.Contains((r.Index, k))));
+    }
+
+    private static int KeyPosition(PlacedTable table, string column)
+    {
+        for (var k = 0; k < table.KeyColumns.Length; k++)
+        {
+            if (string.Equals(table.Columns[table.KeyColumns[k]].Name, column, StringComparison.Ordinal))
+            {
+                return k;
+            }
+        }
+
+        return -1;
+    }
+
     private static void Carry(StatementShape shape, PlacedTable?[] tables, Dictionary<(int, string), ImmutableArray<KeySource>> pins)
     {
         for (var changed = true; changed;)

@@ -35,6 +35,12 @@ internal enum RouteKind
     /// <summary>Any SELECT: the rows it may need are gathered from all nodes, and PostgreSQL finishes it on one.</summary>
     Gather,
 
+    /// <summary>INSERT … VALUES with rows of several nodes: each node gets its own.</summary>
+    SplitInsert,
+
+    /// <summary>UPDATE or DELETE on several nodes, each writing its own rows.</summary>
+    NodeWrites,
+
     /// <summary>COPY FROM STDIN into a sharded table: rows are split by key.</summary>
     CopySharded,
 
@@ -72,7 +78,7 @@ internal sealed record RoutePlan
     /// <summary>The group of the sharded tables; 0 when there are none.</summary>
     public int GroupId { get; init; }
 
-    /// <summary>Keys to look up for <see cref="RouteKind.ByKey"/>; all must be on one node.</summary>
+    /// <summary>Keys to look up: for <see cref="RouteKind.ByKey"/> all must be on one node; those of a write on several nodes tell which.</summary>
     public ImmutableArray<KeyLookup> Lookups { get; init; } = [];
 
     /// <summary>Placed tables named by the statement.</summary>

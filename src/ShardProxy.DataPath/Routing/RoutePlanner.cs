@@ -78,7 +78,7 @@ internal static class RoutePlanner
     private static RoutePlan OrGather(RoutePlan plan, StatementShape shape, RoutingTable table, PlacedTable?[] placed) =>
         plan.Kind is not (RouteKind.Refuse or RouteKind.ByKey or RouteKind.Aggregate) || GatherPlanner.TryPlan(shape, table, placed) is not { } gather ? plan
         : plan.Kind == RouteKind.Refuse ? gather
-        : plan with { Otherwise = gather };
+        : plan with { Otherwise = plan.Otherwise ?? gather };
 
     private static RoutePlan PlanQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed, int unsharded)
     {
@@ -167,14 +167,14 @@ internal static class RoutePlanner
 
     private static RoutePlan PlanByKey(StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, int groupId)
     {
-        if (KeyPins.Find(shape, placed) is not { } lookups)
-        {
-            return Refuse(table, RoutingErrors.NoKey);
-        }
-
         if (shape.Update is { } update && WritesKey(shape, placed, RelationRole.Update, update.AssignedColumns))
         {
             return Refuse(table, RoutingErrors.KeyUpdate);
+        }
+
+        if (KeyPins.Find(shape, placed) is not { } lookups)
+        {
+            return WritePlanner.TryChange(shape, table, placed, []) ?? Refuse(table, RoutingErrors.NoKey);
         }
 
         if (shape.Insert is { } insert && placed[insert.TargetRelation] is { Placement: TablePlacement.Sharded } target)
@@ -194,7 +194,8 @@ internal static class RoutePlanner
             return Refuse(table, RoutingErrors.Unsupported);
         }
 
-        return ByKey(shape, table, tables, groupId, lookups);
+        var plan = ByKey(shape, table, tables, groupId, lookups);
+        return plan with { Otherwise = shape.Insert is null ? WritePlanner.TryChange(shape, table, placed, plan.Lookups) : WritePlanner.TryRows(shape, table, placed, plan) };
     }
 
     private static RoutePlan ByKey(StatementShape shape, RoutingTable table, ImmutableArray<PlacedTable> tables, int groupId, List<KeyLookup> lookups) => new()

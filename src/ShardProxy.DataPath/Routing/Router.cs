@@ -95,6 +95,34 @@ internal static class Router
         return hold ? KeyRoute.Hold : KeyRoute.Node;
     }
 
+    /// <summary>The node of each row that an INSERT stores, and the ranges they are in; null when a row's cannot be proven.</summary>
+    public static int[]? RouteRows(RoutePlan plan, in KeyInput input, RoutingTable table, TouchSet touches)
+    {
+        var group = table.Group(plan.GroupId);
+        var nodes = new int[plan.Lookups.Length];
+        Span<int> choice = stackalloc int[MaxKeyColumns];
+        choice.Clear();
+        for (var row = 0; row < nodes.Length; row++)
+        {
+            switch (Hash(plan.Lookups[row], input, choice, out var hash))
+            {
+                case KeyOutcome.Unproven:
+                    return null;
+                case KeyOutcome.NoRow:
+                    // The server will reject the value.
+                    nodes[row] = table.HomeNode.Id;
+                    break;
+                default:
+                    var range = group.Locate(hash);
+                    touches.AddRange(range.Id);
+                    nodes[row] = range.NodeId;
+                    break;
+            }
+        }
+
+        return nodes;
+    }
+
     /// <summary>The nodes that have rows of any of the keys; null when the keys are too many or one of them cannot be told.</summary>
     public static List<int>? Owners(RoutePlan plan, in KeyInput input, RoutingTable table)
     {

@@ -13,7 +13,7 @@ internal static class RoutingErrors
 
     public static readonly ShardProxyError SeveralNodes = new(
         NotSupported, "SHP-202", "the statement's keys are on several nodes",
-        "Split it into one statement a key; rows of one INSERT must share a node.");
+        "Split it into one statement a key.");
 
     public static readonly ShardProxyError UnshardedJoin = new(
         NotSupported, "SHP-203", "the statement joins sharded with unsharded tables",

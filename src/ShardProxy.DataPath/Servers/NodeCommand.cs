@@ -13,6 +13,9 @@ namespace ShardProxy.DataPath.Servers;
 /// <param name="TextResults">With parameters: all results as text instead of the formats the client asked for.</param>
 internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParameters? Parameters, bool TextResults = false)
 {
+    /// <summary>The parameters' types where they are known better than as the client has declared them; else null.</summary>
+    public uint[]? ParameterTypes { get; init; }
+
     /// <summary>Writes it without flushing; one hidden reply is owed then.</summary>
     public void Send(ServerConnection server)
     {
@@ -24,11 +27,12 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
         }
 
         var output = server.Output;
-        MessageWriter.Header(output, FrontendTag.Parse, 1 + Sql.Length + 1 + 2 + (4 * parameters.TypeOids.Length));
+        var types = ParameterTypes ?? parameters.TypeOids;
+        MessageWriter.Header(output, FrontendTag.Parse, 1 + Sql.Length + 1 + 2 + (4 * types.Length));
         MessageWriter.Text(output, ""u8);
         MessageWriter.Text(output, Sql.Span);
-        MessageWriter.Int16(output, (short)parameters.TypeOids.Length);
-        foreach (var oid in parameters.TypeOids)
+        MessageWriter.Int16(output, (short)types.Length);
+        foreach (var oid in types)
         {
             MessageWriter.Int32(output, (int)oid);
         }

@@ -76,6 +76,13 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
+        else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites)
+        {
+            if (await NodeWriteExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))
+            {
+                session.Fail(ExecutionErrors.FencedTooOften);
+            }
+        }
         else
         {
             await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);

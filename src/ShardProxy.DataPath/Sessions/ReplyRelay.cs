@@ -435,7 +435,7 @@ internal sealed class ReplyRelay(PipeWriter client)
     }
 
     // The error of a closed write gate (DESIGN section 6, "The gate").
-    private static bool IsGateError(ErrorFields error) =>
+    public static bool IsGateError(ErrorFields error) =>
         string.Equals(error.SqlState, GateMarker.SqlState, StringComparison.Ordinal) && error.Constraint.StartsWith(GateMarker.ConstraintName, StringComparison.Ordinal);
 
     /// <summary>Notes a ParameterStatus.</summary>

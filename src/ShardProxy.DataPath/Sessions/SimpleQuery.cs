@@ -168,6 +168,19 @@ internal sealed class SimpleQuery(Session session)
                     case RouteKind.Gather:
                         await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
+                    case RouteKind.SplitInsert or RouteKind.NodeWrites:
+                        if (fences > MaxFences)
+                        {
+                            session.Fail(ExecutionErrors.FencedTooOften);
+                            return false;
+                        }
+
+                        if (!await NodeWriteExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false))
+                        {
+                            return false;
+                        }
+
+                        break;
                     case RouteKind.CopySharded or RouteKind.CopyReplicated:
                         await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
                         return false;

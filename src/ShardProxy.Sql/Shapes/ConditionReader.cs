@@ -344,11 +344,15 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
 
         if (names.Count == 1)
         {
-            return view.Merged.TryGetValue(names[0], out var merged) ? [.. merged.Select(m => (m, names[0]))] : [];
+            return view.Merged.TryGetValue(names[0], out var merged) ? [.. merged.Select(m => (m, names[0]))] : OnlyOne(names, scope) is { } only ? [only] : [];
         }
 
         return Resolve(names, scope) is { } found ? [found] : [];
     }
+
+    /// <summary>What a name without qualifier means where one table is all there is, if that table has such a column.</summary>
+    internal static (int Relation, string Column)? OnlyOne(List<string> names, Scope scope) =>
+        names.Count == 1 && scope.Items is [{ Relation: >= 0 and var relation }] ? (relation, names[0]) : null;
 
     internal static (int Relation, string Column)? Resolve(List<string> names, Scope scope)
     {

@@ -21,4 +21,8 @@ public sealed record InsertSummary(
     bool HasOnConflict,
     ImmutableArray<string> ConflictUpdateColumns,
     bool HasOverriding,
-    bool HasReturning);
+    bool HasReturning)
+{
+    /// <summary>Where each of <see cref="Rows"/> stands, its parentheses included; empty when that is not certain.</summary>
+    public ImmutableArray<TokenRange> RowTokens { get; init; } = [];
+}

@@ -185,7 +185,7 @@ internal sealed class QueryWalker
             var view = _from.WalkList(select.List("fromClause"), inner, names, _draft.NewBlock());
             WalkExpressions(select, inner, names);
             ReadWhere(select, inner, view);
-            if (ConditionReader.Resolve(column, inner) is { } found && view.All.Contains(found.Relation) && subLink.Location() >= 0)
+            if ((ConditionReader.Resolve(column, inner) ?? ConditionReader.OnlyOne(column, inner)) is { } found && view.All.Contains(found.Relation) && subLink.Location() >= 0)
             {
                 _subLinks[subLink.Location()] = new SubLinkColumn(found.Relation, found.Column);
             }

@@ -82,7 +82,7 @@ internal sealed class ShapeBuilder
             StatementKind.ShowVariable => SessionReader.Show(fields),
             _ => null,
         };
-        var writes = new WriteReader(_draft, _constants);
+        var writes = new WriteReader(_draft, _constants, _tokens);
         var utility = IsUtility(kind) ? new UtilityReader(_draft).Read(node, fields) : null;
         var holdsCode = node is "DoStmt" or "CreateFunctionStmt";
         return new StatementShape
@@ -105,6 +105,7 @@ internal sealed class ShapeBuilder
             Insert = inner.Is("InsertStmt", out var insert) ? writes.Insert(insert) : null,
             Update = inner.Is("UpdateStmt", out var update) ? WriteReader.Update(update)
                 : inner.Is("MergeStmt", out var merge) ? WriteReader.Merge(merge) : null,
+            TargetSlot = kind is StatementKind.Update or StatementKind.Delete ? new ChangeReader(_draft, _tokens).Read(fields) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
             Gather = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0
                 ? new GatherReader(_draft, _tokens).Read(statement) : null,

@@ -76,6 +76,14 @@ public sealed class StatementShape
 
     public UpdateSummary? Update { get; init; }
 
+    /// <summary>An UPDATE or DELETE, and a predicate on its target can be spliced in: see <see cref="WriteText.WithPredicate"/>.</summary>
+    public bool IsRestrictable => TargetSlot is not null;
+
+    /// <summary>Index of the target of such a statement into <see cref="Relations"/>, or -1.</summary>
+    public int RestrictableTarget => TargetSlot?.Relation ?? -1;
+
+    internal PredicateSlot? TargetSlot { get; init; }
+
     public AggregateQuery? Aggregate { get; init; }
 
     /// <summary>Set for a SELECT that only reads, if it can be finished on gathered rows.</summary>

@@ -4,7 +4,7 @@ using ShardProxy.Sql.Parsing;
 namespace ShardProxy.Sql.Shapes;
 
 /// <summary>Reads what INSERT, UPDATE and MERGE write.</summary>
-internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants)
+internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, TokenTable tokens)
 {
     public InsertSummary Insert(TreeNode insert)
     {
@@ -13,6 +13,7 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants)
         var hasPartialColumns = insert.List("cols").Any(c => c.Is("ResTarget", out var fields) && fields.Has("indirection"));
         var source = InsertSource.DefaultValues;
         ImmutableArray<ImmutableArray<KeySource?>> rows = [];
+        ImmutableArray<TokenRange> places = [];
         if (insert.Field("selectStmt") is { } query)
         {
             source = InsertSource.Select;
@@ -20,6 +21,9 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants)
             {
                 source = InsertSource.Values;
                 rows = [.. select.List("valuesLists").Select(Row)];
+                places = rows.Length > 1 && !tokens.HasUnicodeNames
+                    ? new ValuesReader(tokens).Read(insert.Field("relation")?.Location() ?? -1, !columns.IsEmpty, [.. rows.Select(r => r.Length)])
+                    : [];
             }
         }
 
@@ -33,7 +37,10 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants)
             conflict is not null,
             conflict is { } clause ? Assigned(clause.List("targetList")) : [],
             insert.Text("override") is not (null or "OVERRIDING_NOT_SET"),
-            insert.Has("returningList"));
+            insert.Has("returningList"))
+        {
+            RowTokens = places,
+        };
     }
 
     public static UpdateSummary Update(TreeNode update) => new(Assigned(update.List("targetList")));

@@ -84,7 +84,6 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That((await client.QueryAsync("SELECT * FROM a WHERE id = 2147483648")).Rows, Is.Empty);
     }
 
-    [TestCase("INSERT INTO a VALUES (1), (2), (3), (4), (5), (6), (7), (8)", "SHP-202")]
     [TestCase("SELECT * FROM a FOR UPDATE", "SHP-201")]
     [TestCase("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8) FOR SHARE", "SHP-202")]
     [TestCase("UPDATE a SET v = 'x' FROM plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")]

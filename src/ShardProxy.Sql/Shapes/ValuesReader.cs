@@ -1,0 +1,97 @@
+using System.Collections.Immutable;
+
+namespace ShardProxy.Sql.Shapes;
+
+/// <summary>
+/// Finds where the rows of an INSERT … VALUES stand in its text. The tree has no places of rows: every token from the target's name to the last
+/// parenthesis is one this reader expects, and the rows it finds are as many and as wide as the tree's; else it finds none.
+/// </summary>
+internal sealed class ValuesReader(TokenTable tokens)
+{
+    /// <summary>The rows' first and last tokens, the parentheses; empty when that is not certain.</summary>
+    /// <param name="location">The byte at which the target's name stands.</param>
+    /// <param name="hasColumns">A column list is there.</param>
+    /// <param name="widths">Values a row, row by row, as the tree has them.</param>
+    public ImmutableArray<TokenRange> Read(int location, bool hasColumns, IReadOnlyList<int> widths)
+    {
+        var i = tokens.At(location);
+        if (!tokens.IsName(i))
+        {
+            return [];
+        }
+
+        i++;
+        while (tokens.IsSign(i, '.'))
+        {
+            i += 2;
+        }
+
+        if (tokens.IsWord(i, "as"u8))
+        {
+            i += 2;
+        }
+
+        if (tokens.IsSign(i, '(') != hasColumns || (hasColumns && !Skip(ref i, out _)))
+        {
+            return [];
+        }
+
+        if (tokens.IsWord(i, "overriding"u8))
+        {
+            i += 3;
+        }
+
+        if (!tokens.IsWord(i, "values"u8))
+        {
+            return [];
+        }
+
+        var rows = ImmutableArray.CreateBuilder<TokenRange>(widths.Count);
+        do
+        {
+            var first = ++i;
+            if (rows.Count == widths.Count || !Skip(ref i, out var commas) || commas + 1 != widths[rows.Count])
+            {
+                return [];
+            }
+
+            rows.Add(new TokenRange(first, i - 1));
+        }
+        while (tokens.IsSign(i, ','));
+
+        var isEnd = i >= tokens.Count || tokens.IsSign(i, ';') || tokens.IsWord(i, "on"u8) || tokens.IsWord(i, "returning"u8);
+        return isEnd && rows.Count == widths.Count ? rows.ToImmutable() : [];
+    }
+
+    /// <summary>From an opening parenthesis to behind its closing one; counts the commas directly inside.</summary>
+    private bool Skip(ref int token, out int commas)
+    {
+        commas = 0;
+        var depth = 0;
+        for (; token < tokens.Count; token++)
+        {
+            if (tokens.IsSign(token, '(') || tokens.IsSign(token, '['))
+            {
+                depth++;
+            }
+            else if (tokens.IsSign(token, ')') || tokens.IsSign(token, ']'))
+            {
+                if (--depth == 0)
+                {
+                    token++;
+                    return true;
+                }
+            }
+            else if (depth == 0)
+            {
+                return false;
+            }
+            else if (depth == 1 && tokens.IsSign(token, ','))
+            {
+                commas++;
+            }
+        }
+
+        return false;
+    }
+}
