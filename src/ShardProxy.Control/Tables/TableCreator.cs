@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Npgsql;
 using ShardProxy.Control.Nodes;
@@ -31,18 +32,25 @@ internal static class TableCreator
         await transaction.CommitAsync(cancellationToken);
     }
 
-    /// <summary>Gives the home node's own sequences their place in the interleaving.</summary>
-    public static IEnumerable<string> HomeSequenceStatements(TableDefinition table, int nodes)
+    /// <summary>
+    /// Gives the home node's own sequences their place in the interleaving: they go on with the number behind the other nodes' first ones, whatever
+    /// they have drawn before, if anything.
+    /// </summary>
+    /// <param name="table">Its definition.</param>
+    /// <param name="nodes">Number of nodes.</param>
+    /// <param name="start">As in <see cref="CreateAsync"/>: not below any number drawn so far.</param>
+    public static IEnumerable<string> HomeSequenceStatements(TableDefinition table, int nodes, long start)
     {
+        var place = string.Create(CultureInfo.InvariantCulture, $"{start + nodes}");
         foreach (var column in table.Columns)
         {
             if (column.OwnedSequence is { } sequence)
             {
-                yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes}";
+                yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes} RESTART WITH {place}";
             }
             else if (column.Identity != '\0' && column.Identity != ' ')
             {
-                yield return $"ALTER TABLE {table.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes}";
+                yield return $"ALTER TABLE {table.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes} RESTART WITH {place}";
             }
         }
     }

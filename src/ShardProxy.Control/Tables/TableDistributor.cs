@@ -240,7 +240,7 @@ public sealed class TableDistributor : IDisposable
 
         if (table.Placement == TablePlacement.Sharded && state.Nodes.Length > 1)
         {
-            foreach (var sql in TableCreator.HomeSequenceStatements(definition, state.Nodes.Length))
+            foreach (var sql in TableCreator.HomeSequenceStatements(definition, state.Nodes.Length, start))
             {
                 await home.RunAsync(sql, cancellationToken);
             }
