@@ -381,7 +381,8 @@ internal sealed class GatherExecutor
             }
         }
 
-        if (IsApart)
+        // One that was lost has been given back already.
+        if (IsApart && _session.HeldServers().Contains(_workspace))
         {
             SessionServers.Return(_session, _workspace!);
         }

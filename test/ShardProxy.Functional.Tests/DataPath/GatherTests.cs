@@ -244,6 +244,33 @@ internal sealed class GatherTests : DataPathFixture
         await Must(client, "ROLLBACK");
     }
 
+    /// <summary>The server that finishes the statement goes away, also beside a block: the client is told, and no connection is counted twice or lost.</summary>
+    [TestCase(false, "SELECT count(*) FROM customer a, customer b, customer c, customer d, city")]
+    [TestCase(true, "SELECT count(*) FROM customer a, customer b, customer c, customer d, city")]
+    [TestCase(false, "SELECT a.city, count(*) FROM customer a, city b, city c, city d, city e, city f, city g, city h, city i, city j GROUP BY a.city")]
+    public async Task AServerThatEndsInTheMiddle(bool inBlock, string sql)
+    {
+        using var client = await Proxy.LoginAsync();
+        await Must(client, inBlock ? "BEGIN" : "SELECT 1");
+        var reply = client.QueryAsync(sql);
+        while (!reply.IsCompleted)
+        {
+            await DirectAsync(0, $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{Database}' AND pid <> pg_backend_pid() AND state = 'active' AND now() - query_start > interval '100 ms'");
+        }
+
+        Assert.That((await reply).SqlState, Is.EqualTo("57P01").Or.EqualTo("08006"));
+        if ((await reply).Status is not null)
+        {
+            await Must(client, "ROLLBACK");
+            Assert.That((await client.QueryAsync("SELECT count(*) FROM city")).Errors, Is.Empty);
+        }
+
+        using var next = await Proxy.LoginAsync();
+        Assert.That((await next.QueryAsync("SELECT count(*) FROM customer")).Rows.Single().Single(), Is.EqualTo("60"));
+        Assert.That(Proxy.Plane.Pools().Select(p => p.Idle + p.Leased), Is.All.InRange(0, 20));
+        Assert.That(Proxy.Plane.Pools().Where(p => p.IsWorkspace).Select(p => p.Leased), Is.All.Zero);
+    }
+
     [Test]
     public async Task WhatItGathersIsBounded()
     {
