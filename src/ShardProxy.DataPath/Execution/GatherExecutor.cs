@@ -25,6 +25,7 @@ internal sealed class GatherExecutor
     private readonly RoutingTable _table;
     private readonly NodeCommand _command;
     private readonly GatherSql _sql;
+    private readonly bool _isKept;
     private readonly Dictionary<int, ServerConnection> _servers = [];
     private ServerConnection? _workspace;
     private byte[] _description = [];
@@ -33,8 +34,9 @@ internal sealed class GatherExecutor
     private long _rows;
     private long _bytes;
 
-    private GatherExecutor(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command)
+    private GatherExecutor(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command, bool isKept = false)
     {
+        _isKept = isKept;
         _session = session;
         _table = table;
         _command = command;
@@ -61,9 +63,45 @@ internal sealed class GatherExecutor
         }
     }
 
+    /// <summary>
+    /// Gathers the statement's rows on a workspace that the caller keeps, and must end: with <see cref="GatheredStatement.EndAsync"/> or by giving it to the
+    /// session's <see cref="OpenResults"/>. Null when the error has been written.
+    /// </summary>
+    public static async ValueTask<GatheredStatement?> KeepAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command)
+    {
+        var gathering = new GatherExecutor(session, plan, table, shape, command, isKept: true);
+        GatheredStatement? kept = null;
+        try
+        {
+            if (await gathering.GatherAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))
+            {
+                kept = new GatheredStatement(gathering._workspace!, StatementName, gathering._sql.Final);
+                gathering._workspace = null;
+            }
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, gathering.LostServer(), mayHaveWritten: false);
+        }
+        finally
+        {
+            await gathering.EndAsync().ConfigureAwait(false);
+        }
+
+        return kept;
+    }
+
     private ServerConnection LostServer() => _servers.Values.Append(_workspace).OfType<ServerConnection>().FirstOrDefault(s => s.IsBroken) ?? _servers.Values.First();
 
     private async ValueTask RunAsync(bool describesRows)
+    {
+        if (await GatherAsync().ConfigureAwait(false) && await SettleAsync().ConfigureAwait(false))
+        {
+            await FinishAsync(describesRows).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<bool> GatherAsync()
     {
         var inBlock = _session.Transaction.State != BlockState.Idle;
         foreach (var node in _sql.Nodes(inBlock))
@@ -74,7 +112,7 @@ internal sealed class GatherExecutor
         var home = _servers[_table.HomeNode.Id];
         if (!await AnalyzeAsync(home).ConfigureAwait(false))
         {
-            return;
+            return false;
         }
 
         string? time = null;
@@ -83,42 +121,41 @@ internal sealed class GatherExecutor
             if (_sql.HasOtherTime)
             {
                 _session.Fail(ExecutionErrors.GatherTime);
-                return;
+                return false;
             }
 
             (time, var error) = await TransactionTimeText.ReadAsync(home).ConfigureAwait(false);
             if (time is null)
             {
                 _session.Fail(error!);
-                return;
+                return false;
             }
         }
 
         if (inBlock && _session.Transaction.SettingsSource is not null)
         {
             _session.Fail(SessionErrors.SettingsNotSpread);
-            return;
+            return false;
         }
 
-        _workspace = inBlock || _sql.MayBePartial ? await SessionServers.GetWorkspaceAsync(_session, _table.HomeNode).ConfigureAwait(false) : home;
+        // Apart from the session's own transaction everything is gathered that only its own servers see: temporary tables, what the block has written.
+        var isApart = inBlock || _isKept;
+        _workspace = isApart || _sql.MayBePartial ? await SessionServers.GetWorkspaceAsync(_session, _table.HomeNode).ConfigureAwait(false) : home;
         if (_sql.MayBePartial)
         {
             await TryPartAsync(_workspace).ConfigureAwait(false);
         }
 
-        _sql.Plan(inBlock, _command.Parameters, _parameterTypes, time);
+        _sql.Plan(isApart, _command.Parameters, _parameterTypes, time);
         if (_sql.IsPartial && !await TryOpenAsync(asTables: false).ConfigureAwait(false))
         {
             // The parts do not make up what was asked for: their rows will.
             await CloseAsync(_workspace).ConfigureAwait(false);
             _sql.Combine(null);
-            _sql.Plan(inBlock, _command.Parameters, _parameterTypes, time);
+            _sql.Plan(isApart, _command.Parameters, _parameterTypes, time);
         }
 
-        if ((_sql.IsPartial || await OpenAsync().ConfigureAwait(false)) && await FillAsync().ConfigureAwait(false))
-        {
-            await FinishAsync(describesRows).ConfigureAwait(false);
-        }
+        return (_sql.IsPartial || await OpenAsync().ConfigureAwait(false)) && await FillAsync().ConfigureAwait(false);
     }
 
     // The home node has every table: what it says of the statement as it is, is what one PostgreSQL would say.
@@ -307,19 +344,16 @@ internal sealed class GatherExecutor
         return true;
     }
 
+    private async ValueTask<bool> SettleAsync()
+    {
+        var workspace = _workspace!;
+        return (_rows <= GatherSql.RowsWithoutStatistics || Passed(await SideDialog.RunAsync(workspace, _sql.Analyze).ConfigureAwait(false)))
+            && Passed(await SideDialog.RunAsync(workspace, "SET TRANSACTION READ ONLY").ConfigureAwait(false));
+    }
+
     private async ValueTask FinishAsync(bool describesRows)
     {
         var workspace = _workspace!;
-        if (_rows > GatherSql.RowsWithoutStatistics && !Passed(await SideDialog.RunAsync(workspace, _sql.Analyze).ConfigureAwait(false)))
-        {
-            return;
-        }
-
-        if (!Passed(await SideDialog.RunAsync(workspace, "SET TRANSACTION READ ONLY").ConfigureAwait(false)))
-        {
-            return;
-        }
-
         if (describesRows)
         {
             MessageWriter.Raw(_session.Output, BackendTag.RowDescription, _description);
@@ -388,7 +422,7 @@ internal sealed class GatherExecutor
         }
     }
 
-    private static async ValueTask CloseAsync(ServerConnection workspace)
+    internal static async ValueTask CloseAsync(ServerConnection workspace)
     {
         SideDialog.Send(workspace, "ROLLBACK"u8);
         MessageWriter.Target(workspace.Output, FrontendTag.Close, (byte)'S', Encoding.ASCII.GetBytes(StatementName));

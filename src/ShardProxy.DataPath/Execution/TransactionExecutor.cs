@@ -92,6 +92,13 @@ internal static class TransactionExecutor
         transaction.End();
     }
 
+    /// <summary>Rolls back what an implicit transaction has done on a server since the last Sync.</summary>
+    public static async ValueTask UndoAsync(ServerConnection server)
+    {
+        await SideDialog.RunAsync(server, "ROLLBACK").ConfigureAwait(false);
+        server.HasUnsynced = false;
+    }
+
     private static async Task RollbackAsync(Session session, ServerConnection server)
     {
         try
@@ -214,6 +221,7 @@ internal static class TransactionExecutor
                 break;
             case TransactionVerb.ReleaseSavepoint:
                 transaction.CutSavepoints(index);
+                session.OpenResults?.ReleaseSavepoint(index);
                 break;
             default:
                 var savepoint = transaction.Savepoints[index];
@@ -226,6 +234,7 @@ internal static class TransactionExecutor
 
                 transaction.CutSettings(savepoint.SettingCount);
                 transaction.CutSavepoints(index + 1);
+                session.OpenResults?.RollBackTo(index);
                 transaction.State = BlockState.InBlock;
                 break;
         }

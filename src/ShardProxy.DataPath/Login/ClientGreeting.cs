@@ -16,6 +16,9 @@ internal sealed class ClientGreeting(TlsCertificates? initial)
 {
     private const byte TlsHandshakeRecord = 0x16;
 
+    // The first four of the five bytes of a Terminate message.
+    private const int TerminateStart = FrontendTag.Terminate << 24;
+
     private volatile TlsCertificates? _certificates = initial;
 
     /// <summary>What new connections are shown; null when they are not offered encryption.</summary>
@@ -102,6 +105,12 @@ internal sealed class ClientGreeting(TlsCertificates? initial)
             if (buffer.Length >= 4)
             {
                 var length = ReadLength(buffer);
+                if (length == TerminateStart)
+                {
+                    // A client that has changed its mind says Terminate here too; PostgreSQL closes without a word.
+                    throw new ClientGoneException();
+                }
+
                 if (length < 8 || length > StartupRequest.MaxBytes)
                 {
                     throw new ProtocolException("08P01", "invalid length of startup packet");

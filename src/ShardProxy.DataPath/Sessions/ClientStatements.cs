@@ -53,7 +53,7 @@ internal sealed class ClientStatements(Session session)
 
     /// <summary>The portal of that name, or null. A portal ends with its transaction: its server may be another client's by now.</summary>
     public Portal? FindPortal(string name) =>
-        (name.Length == 0 ? _unnamedPortal : _portals.GetValueOrDefault(name)) is { Statement: not null } portal && portal.TransactionNumber == session.Transaction.Number
+        (name.Length == 0 ? _unnamedPortal : _portals.GetValueOrDefault(name)) is { Statement: not null, Open: null or { IsClosed: false } } portal && portal.TransactionNumber == session.Transaction.Number
             ? portal
             : null;
 

@@ -15,14 +15,57 @@ internal sealed class CursorNodes
 
     /// <summary>CLOSE ALL; a cursor of that name stands in quotes.</summary>
     public static bool IsCloseAll(StatementShape shape) =>
-        shape.Kind == StatementKind.Close && string.Equals(Word(shape.Text, -1), "all", StringComparison.OrdinalIgnoreCase);
+        shape.Kind == StatementKind.Close && string.Equals(NameIn(shape), "all", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The cursor that a DECLARE, FETCH, MOVE or CLOSE names, in quotes where the text has it so.</summary>
+    public static string NameIn(StatementShape shape)
+    {
+        // The second word of DECLARE and the last of the others; the text is normalised, so that the same name is the same word.
+        var text = shape.Text.AsSpan().Trim(" ;");
+        if (shape.Kind == StatementKind.DeclareCursor)
+        {
+            text = text[(text.IndexOf(' ') + 1)..];
+            return text[..End(text)].ToString();
+        }
+
+        if (text is [.., '"'])
+        {
+            var start = text.Length - 1;
+            do
+            {
+                start = text[..start].LastIndexOf('"');
+            }
+            while (start > 0 && text[start - 1] == '"' && --start > 0);
+            return text[Math.Max(0, start)..].ToString();
+        }
+
+        return text[(text.LastIndexOf(' ') + 1)..].ToString();
+    }
+
+    // Behind the name at the text's beginning.
+    private static int End(ReadOnlySpan<char> text)
+    {
+        if (text is not ['"', ..])
+        {
+            return text.IndexOf(' ') is >= 0 and var space ? space : text.Length;
+        }
+
+        var at = 1;
+        while (at < text.Length && (text[at] != '"' || (at + 1 < text.Length && text[at + 1] == '"')))
+        {
+            at += text[at] == '"' ? 2 : 1;
+        }
+
+        return Math.Min(at + 1, text.Length);
+    }
 
     /// <summary>CLOSE ALL on the session's servers but one, which is to answer it.</summary>
     public static async ValueTask CloseElsewhereAsync(Session session, ServerConnection answering)
     {
+        session.OpenResults?.CloseAll();
         foreach (var server in session.HeldServers())
         {
-            if (ReferenceEquals(server, answering) || server.IsBroken)
+            if (ReferenceEquals(server, answering) || server.IsBroken || server.Key.IsWorkspace)
             {
                 continue;
             }
@@ -51,7 +94,7 @@ internal sealed class CursorNodes
             }
         }
 
-        _cursors[Word(shape.Text, 1)] = (server, session.Transaction.Number);
+        _cursors[NameIn(shape)] = (server, session.Transaction.Number);
     }
 
     /// <summary>The node of the cursor a FETCH, MOVE or CLOSE names; null where it is not known: a function may have opened it.</summary>
@@ -62,7 +105,7 @@ internal sealed class CursorNodes
             return session.FindHeld(session.HomeNode.Id) is null && session.HeldCount > 0 ? session.Held(0).Node : null;
         }
 
-        if (_cursors.TryGetValue(Word(shape.Text, -1), out var cursor) && IsThere(session, cursor.Server, cursor.Transaction))
+        if (_cursors.TryGetValue(NameIn(shape), out var cursor) && IsThere(session, cursor.Server, cursor.Transaction))
         {
             return cursor.Server.Node;
         }
@@ -73,11 +116,4 @@ internal sealed class CursorNodes
 
     private static bool IsThere(Session session, ServerConnection server, long transaction) =>
         (transaction == session.Transaction.Number || (server.Found & StateKinds.Cursors) != 0) && ReferenceEquals(session.FindHeld(server.Node.Id), server);
-
-    // The name is the second word of DECLARE and the last of the others; the text is normalised, so that the same name is the same word.
-    private static string Word(string text, int index)
-    {
-        var words = text.Split((char[])[' ', ';'], StringSplitOptions.RemoveEmptyEntries);
-        return words.Length < 2 ? "" : words[index < 0 ? words.Length - 1 : index];
-    }
 }

@@ -10,6 +10,8 @@ namespace ShardProxy.DataPath.Sessions;
 /// </summary>
 internal sealed class DescribeRequest(Session session, ClientStatements names, ServerPipeline pipeline)
 {
+    private const string PortalName = "shardproxy_describe";
+
     /// <summary>Takes one Describe message.</summary>
     public async ValueTask RunAsync(ReadOnlyMemory<byte> payload)
     {
@@ -17,7 +19,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         var statement = kind == (byte)'S' ? names.Find(name) ?? await pipeline.FindSqlAsync(name).ConfigureAwait(false) : names.FindPortal(name)?.Statement;
         if (statement is null)
         {
-            if (kind == (byte)'S' || !await pipeline.TryForwardAsync(FrontendTag.Describe, payload, ReplyKind.DescribePortal).ConfigureAwait(false))
+            if (kind == (byte)'S' || !await pipeline.TryForwardAsync(FrontendTag.Describe, payload, ReplyKind.DescribePortal, name).ConfigureAwait(false))
             {
                 await pipeline.FailAsync(() => names.NotThere(kind, name)).ConfigureAwait(false);
             }
@@ -47,14 +49,15 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
 
         if (kind == (byte)'P' && names.FindPortal(name) is { Server: { } bound })
         {
-            await pipeline.UseAsync(bound.Node, null).ConfigureAwait(false);
+            await pipeline.UseAsync(bound).ConfigureAwait(false);
             MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);
             bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
             bound.HasUnsynced = true;
             return;
         }
 
-        var server = statement.Shape.Prepared is null
+        var server = session.OpenResults?.ServerFor(statement.Shape) is { } workspace ? await pipeline.UseAsync(workspace).ConfigureAwait(false)
+            : statement.Shape.Prepared is null
             ? await pipeline.UseAnyAsync().ConfigureAwait(false)
             : (await pipeline.UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
         await pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
@@ -67,11 +70,14 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
             return;
         }
 
-        // A portal over several nodes: its rows look as they would on one.
+        // A portal over several nodes: its rows look as they would on one. It must not stay there: that server alone has not all of them.
         pipeline.Provide(server, statement);
         var portal = names.FindPortal(name)!;
-        StatementProvision.WriteBind(server, portal, name, isHidden: true);
-        MessageWriter.Target(server.Output, FrontendTag.Describe, kind, Encoding.UTF8.GetBytes(name));
+        StatementProvision.WriteBind(server, portal, PortalName, isHidden: true);
+        var portalName = Encoding.ASCII.GetBytes(PortalName);
+        MessageWriter.Target(server.Output, FrontendTag.Describe, kind, portalName);
         server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+        MessageWriter.Target(server.Output, FrontendTag.Close, kind, portalName);
+        server.Owed.Enqueue(ReplyKind.Close, isHidden: true);
     }
 }

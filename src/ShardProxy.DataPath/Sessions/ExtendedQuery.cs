@@ -203,6 +203,8 @@ internal sealed class ExtendedQuery(Session session)
         var portal = _names.PortalFor(portalName);
         portal.Statement = statement;
         portal.TransactionNumber = session.Transaction.Number;
+        portal.Open?.IsClosed = true;
+        portal.Open = null;
         portal.Parameters.Read(payload.Span, statement.TypeOids);
         portal.Server = null;
         portal.Dispatch = default;
@@ -237,7 +239,8 @@ internal sealed class ExtendedQuery(Session session)
 
             var node = session.NodeFor(statement.Shape, portal.Dispatch.Table.Node(portal.Dispatch.NodeId));
             SequenceTruth.BeforeLease(session, node, statement.Shape);
-            if (await _pipeline.UseAsync(node, portal.Dispatch.Table).ConfigureAwait(false) is { } server)
+            var opened = session.OpenResults?.ServerFor(statement.Shape);
+            if ((opened is null ? await _pipeline.UseAsync(node, portal.Dispatch.Table).ConfigureAwait(false) : await _pipeline.UseAsync(opened).ConfigureAwait(false)) is { } server)
             {
                 SessionEnd.Note(session, statement.Shape);
                 if (!SequenceTruth.AfterLease(session, server, statement.Shape))
@@ -303,7 +306,7 @@ internal sealed class ExtendedQuery(Session session)
         var name = FrontendReader.ExecuteName(payload.Span);
         if (_names.FindPortal(name) is not { } portal)
         {
-            if (!await _pipeline.TryForwardAsync(FrontendTag.Execute, payload, ReplyKind.Execute).ConfigureAwait(false))
+            if (!await _pipeline.TryForwardAsync(FrontendTag.Execute, payload, ReplyKind.Execute, name).ConfigureAwait(false))
             {
                 await _pipeline.FailAsync(() => _names.NotThere((byte)'P', name)).ConfigureAwait(false);
             }
@@ -315,7 +318,7 @@ internal sealed class ExtendedQuery(Session session)
         if (portal.Server is { } server)
         {
             // A portal of an earlier pipeline may be on another server than the last request.
-            await _pipeline.UseAsync(server.Node, null).ConfigureAwait(false);
+            await _pipeline.UseAsync(server).ConfigureAwait(false);
             SimpleQuery.MakeWay(session, portal.Statement.Shape);
             if (CursorNodes.IsCloseAll(portal.Statement.Shape))
             {
@@ -325,7 +328,7 @@ internal sealed class ExtendedQuery(Session session)
             MessageWriter.Raw(server.Output, FrontendTag.Execute, payload.Span);
             server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
             server.HasUnsynced = true;
-            server.HasWritten |= SimpleQuery.MayWrite(portal.Statement.Shape);
+            server.HasWritten |= !server.Key.IsWorkspace && SimpleQuery.MayWrite(portal.Statement.Shape);
             _pipeline.Add(portal, server);
             if (portal.Statement.Shape.Kind == StatementKind.Copy)
             {
@@ -341,7 +344,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        await (_own ??= new OwnPortals(session, _pipeline)).RunAsync(portal, name).ConfigureAwait(false);
+        await (_own ??= new OwnPortals(session, _pipeline)).RunAsync(portal, name, payload).ConfigureAwait(false);
     }
 
     private async ValueTask CloseAsync(ReadOnlyMemory<byte> payload)
@@ -369,14 +372,15 @@ internal sealed class ExtendedQuery(Session session)
             _names.RemovePortal(name);
             if (portal.Server is { IsBroken: false } server)
             {
-                await _pipeline.UseAsync(server.Node, null).ConfigureAwait(false);
+                portal.Open?.IsClosed = true;
+                await _pipeline.UseAsync(server).ConfigureAwait(false);
                 MessageWriter.Raw(server.Output, FrontendTag.Close, payload.Span);
                 server.Owed.Enqueue(ReplyKind.Close, isHidden: false);
                 server.HasUnsynced = true;
                 return;
             }
         }
-        else if (await _pipeline.TryForwardAsync(FrontendTag.Close, payload, ReplyKind.Close).ConfigureAwait(false))
+        else if (await _pipeline.TryForwardAsync(FrontendTag.Close, payload, ReplyKind.Close, name).ConfigureAwait(false))
         {
             return;
         }
@@ -443,7 +447,7 @@ internal sealed class ExtendedQuery(Session session)
             server.Owed.Enqueue(ReplyKind.Sync, isHidden: _pipeline.SkipToSync);
             server.SkipsToSync = false;
             server.HasUnsynced = false;
-            Relay.ForwardsReady = !session.HasSuspicion && !_pipeline.LeavesState;
+            Relay.ForwardsReady = !session.HasSuspicion && !_pipeline.LeavesState && !server.Key.IsWorkspace;
             forwarded = !_pipeline.SkipToSync && Relay.ForwardsReady;
             await Relay.FlushServerAsync(server).ConfigureAwait(false);
             var stop = await Relay.RelayAsync(server).ConfigureAwait(false);

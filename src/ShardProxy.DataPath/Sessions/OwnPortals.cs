@@ -13,7 +13,10 @@ namespace ShardProxy.DataPath.Sessions;
 internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
 {
     /// <summary>Runs one. Its reply has been written then; after an error everything up to Sync is skipped.</summary>
-    public async ValueTask RunAsync(Portal portal, string name)
+    /// <param name="portal">The portal.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="execute">Payload of the Execute message; must stay unchanged meanwhile.</param>
+    public async ValueTask RunAsync(Portal portal, string name, ReadOnlyMemory<byte> execute)
     {
         var errors = session.Errors;
         if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
@@ -45,6 +48,12 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         else
         {
             portal.HasRun = true;
+            if (Kept(portal.Dispatch.Plan, FrontendReader.ExecuteLimit(execute.Span)) is { } gather)
+            {
+                await OpenAsync(portal, name, gather, execute).ConfigureAwait(false);
+                return;
+            }
+
             await RunOnSeveralAsync(portal).ConfigureAwait(false);
         }
 
@@ -52,7 +61,46 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         pipeline.SkipToSync |= session.Errors != errors;
     }
 
-    private static bool IsRead(Portal portal) => portal.Dispatch.Plan.Kind is RouteKind.Aggregate or RouteKind.Gather or RouteKind.Scatter;
+    private static bool IsRead(Portal portal) => IsRead(portal.Dispatch.Plan);
+
+    // With a row limit the rest of the rows is wanted later, perhaps. A plain aggregate has one row: under a greater limit it is at its end at once.
+    private static RoutePlan? Kept(RoutePlan plan, int limit) =>
+        limit <= 0 || (plan.Kind == RouteKind.Aggregate && limit > 1) ? null
+        : plan.Kind == RouteKind.Gather ? plan
+        : plan.Otherwise is { Kind: RouteKind.Gather } gather && IsRead(plan) ? gather : null;
+
+    private static bool IsRead(RoutePlan plan) => plan.Kind is RouteKind.Aggregate or RouteKind.Gather or RouteKind.Scatter;
+
+    // From here on the portal is one of the workspace's, as any other is of its server.
+    private async ValueTask OpenAsync(Portal portal, string name, RoutePlan gather, ReadOnlyMemory<byte> execute)
+    {
+        var errors = session.Errors;
+        await pipeline.SyncServerAsync().ConfigureAwait(false);
+        pipeline.Server = null;
+        var open = session.OpenResults ??= new OpenResults(session);
+        await open.SweepAsync().ConfigureAwait(false);
+        if (!open.HasRoom)
+        {
+            await pipeline.FailAsync(() => session.Fail(SessionErrors.TooManyOpenResults)).ConfigureAwait(false);
+            return;
+        }
+
+        var dispatch = portal.Dispatch;
+        var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
+        if (await GatherExecutor.KeepAsync(session, gather, dispatch.Table, portal.Statement.Shape, command).ConfigureAwait(false) is not { } statement)
+        {
+            pipeline.SkipToSync |= session.Errors != errors;
+            return;
+        }
+
+        var workspace = statement.Workspace;
+        portal.Open = open.Add(statement, cursor: null);
+        portal.Server = pipeline.Server = workspace;
+        statement.WriteBind(name, portal.Parameters);
+        MessageWriter.Raw(workspace.Output, FrontendTag.Execute, execute.Span);
+        workspace.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
+        pipeline.Add(portal, workspace);
+    }
 
     // Outside a block the proxy commits what it carries out over several nodes at once. What the client executes after it and before Sync would be
     // of the same implicit transaction, and an error there would have to undo it.

@@ -82,6 +82,9 @@ internal sealed class Portal
 
     public long Started { get; set; }
 
+    /// <summary>The result over several nodes that is open for it.</summary>
+    public OpenResult? Open { get; set; }
+
     /// <summary>The proxy has carried it out: it is at its end.</summary>
     public bool HasRun { get; set; }
 }

@@ -55,6 +55,13 @@ internal sealed class ServerPipeline(Session session)
     /// <summary>A portal was executed on the server. What it was then is remembered: the portal may be bound anew before Sync.</summary>
     public void Add(Portal portal, ServerConnection server)
     {
+        _executed.Add(new Executed(portal.Statement, portal.Dispatch, server, portal.Started));
+        if (server.Key.IsWorkspace)
+        {
+            // What runs there is no part of an implicit transaction, and leaves nothing.
+            return;
+        }
+
         HasExecuted = true;
         if (SimpleQuery.LeavesState(session, portal.Statement.Shape, portal.Statement.Sql))
         {
@@ -71,8 +78,6 @@ internal sealed class ServerPipeline(Session session)
                 _ => HasBegun,
             };
         }
-
-        _executed.Add(new Executed(portal.Statement, portal.Dispatch, server, portal.Started));
     }
 
     /// <summary>The server was lost with everything under way on it.</summary>
@@ -160,23 +165,50 @@ internal sealed class ServerPipeline(Session session)
     /// <exception cref="PipelineSkippedException">The server at hand has told an error: nothing may be sent before the client's Sync.</exception>
     public async ValueTask<ServerConnection?> UseAsync(Model.Topology.Node node, Model.Routing.RoutingTable? table)
     {
-        if (Server is { } current && current.Node.Id != node.Id)
+        if (Server is { } current && (current.Node.Id != node.Id || current.Key.IsWorkspace))
         {
-            if (session.Transaction.State == BlockState.Idle && HasExecuted)
-            {
-                throw new ShardProxyException(RoutingErrors.PipelineNodes);
-            }
-
-            await DrainAsync().ConfigureAwait(false);
-            ThrowIfSkipped();
-            await SyncServerAsync().ConfigureAwait(false);
-            Server = null;
+            await LeaveAsync().ConfigureAwait(false);
         }
 
         ThrowIfSkipped();
         return Server ??= table is null
             ? await SessionServers.GetAsync(session, node).ConfigureAwait(false)
             : await SessionServers.GetForStatementAsync(session, node, table).ConfigureAwait(false);
+    }
+
+    /// <summary>Goes back to a server on which the session has something: a portal, a cursor.</summary>
+    public async ValueTask<ServerConnection> UseAsync(ServerConnection server)
+    {
+        if (!server.Key.IsWorkspace)
+        {
+            return (await UseAsync(server.Node, null).ConfigureAwait(false))!;
+        }
+
+        if (Server is { } current && !ReferenceEquals(current, server))
+        {
+            await LeaveAsync().ConfigureAwait(false);
+        }
+
+        ThrowIfSkipped();
+        if (session.OpenResults?.Keeps(server) != true || server.IsBroken)
+        {
+            throw new ShardProxyException(PoolErrors.Lost(server.Node.Name));
+        }
+
+        return Server = server;
+    }
+
+    private async ValueTask LeaveAsync()
+    {
+        if (session.Transaction.State == BlockState.Idle && HasExecuted)
+        {
+            throw new ShardProxyException(RoutingErrors.PipelineNodes);
+        }
+
+        await DrainAsync().ConfigureAwait(false);
+        ThrowIfSkipped();
+        await SyncServerAsync().ConfigureAwait(false);
+        Server = null;
     }
 
     // Whoever drained before may have met an error too.
@@ -239,13 +271,6 @@ internal sealed class ServerPipeline(Session session)
         EndStatements();
     }
 
-    /// <summary>Rolls back what an implicit transaction has done since the last Sync.</summary>
-    public static async ValueTask UndoAsync(ServerConnection server)
-    {
-        await SideDialog.RunAsync(server, "ROLLBACK").ConfigureAwait(false);
-        server.HasUnsynced = false;
-    }
-
     /// <summary>For requests that any node can answer: the one at hand, one of the transaction's, or the home node.</summary>
     public async ValueTask<ServerConnection> UseAnyAsync()
     {
@@ -257,7 +282,7 @@ internal sealed class ServerPipeline(Session session)
     /// A portal the client has not bound may be a cursor that SQL has declared: passes the request on to the server that would have it. False when
     /// tables are placed and it may be anywhere.
     /// </summary>
-    public async ValueTask<bool> TryForwardAsync(byte tag, ReadOnlyMemory<byte> payload, ReplyKind kind)
+    public async ValueTask<bool> TryForwardAsync(byte tag, ReadOnlyMemory<byte> payload, ReplyKind kind, string name)
     {
         if (!session.IsTransparent && session.Transaction.State != BlockState.InBlock && session.Pinned is null)
         {
@@ -265,11 +290,13 @@ internal sealed class ServerPipeline(Session session)
         }
 
         await SettleParseAsync().ConfigureAwait(false);
-        var server = await UseAnyAsync().ConfigureAwait(false);
+        var kept = session.OpenResults?.FindCursor(name) ?? session.OpenResults?.FindCursor(Model.Topology.SqlIdentifier.Quote(name));
+        var server = kept is null ? await UseAnyAsync().ConfigureAwait(false) : await UseAsync(kept).ConfigureAwait(false);
         MessageWriter.Raw(server.Output, tag, payload.Span);
         server.Owed.Enqueue(kind, isHidden: false);
         server.HasUnsynced = true;
-        HasExecuted |= tag == FrontendTag.Execute;
+        HasExecuted |= tag == FrontendTag.Execute && kept is null;
+        session.OpenResults?.CloseOn(tag == FrontendTag.Close ? kept : null);
         return true;
     }
 
@@ -355,7 +382,7 @@ internal sealed class ServerPipeline(Session session)
             await DrainAsync().ConfigureAwait(false);
             if (Server is { HasUnsynced: true, SkipsToSync: false } server && session.Transaction.State == BlockState.Idle && HasExecuted)
             {
-                await UndoAsync(server).ConfigureAwait(false);
+                await TransactionExecutor.UndoAsync(server).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is IOException or ServerLostException)
@@ -449,7 +476,7 @@ internal sealed class ServerPipeline(Session session)
                     await SyncNowAsync(server).ConfigureAwait(false);
                     break;
                 case TransactionVerb.Rollback:
-                    await UndoAsync(server).ConfigureAwait(false);
+                    await TransactionExecutor.UndoAsync(server).ConfigureAwait(false);
                     break;
                 default:
                     await FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);

@@ -130,6 +130,9 @@ internal sealed class Session
     /// <summary>Where its SQL cursors are; made with the first.</summary>
     public CursorNodes? Cursors { get; set; }
 
+    /// <summary>Results over several nodes that the client takes in pieces; made with the first.</summary>
+    public OpenResults? OpenResults { get; set; }
+
     /// <summary>The node for a statement: its cursor's, or the one it was routed to.</summary>
     public Node NodeFor(StatementShape shape, Node routed) => (CursorNodes.Concerns(shape) ? (Cursors ??= new CursorNodes()).Find(this, shape) : null) ?? routed;
 

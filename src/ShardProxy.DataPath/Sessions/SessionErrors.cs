@@ -11,6 +11,12 @@ internal static class SessionErrors
     public static readonly ShardProxyError StatementsTooLarge = new(
         "54000", "SHP-112", "the prepared statements of this session are too large", "Close statements that are not used, or raise limits.max_prepared_bytes.");
 
+    public static readonly ShardProxyError TooManyOpenResults = new(
+        "54000",
+        "SHP-115",
+        "too many cursors and suspended portals over several nodes in this session",
+        "Close those that are not used; each keeps a server connection.");
+
     public static readonly ShardProxyError SettingsNotSpread = new(
         "25P02", "SHP-160", "parameters that a function has set in this transaction could not be brought to another node", "Use SET or SET LOCAL instead of the function.");
 

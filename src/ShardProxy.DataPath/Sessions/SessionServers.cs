@@ -244,7 +244,7 @@ internal static class SessionServers
         for (var i = session.HeldCount - 1; i >= 0; i--)
         {
             var server = session.Held(i);
-            if ((server.IsPinned || server.Suspected != StateKinds.None) && server.IsSettled)
+            if (((server.IsPinned || server.Suspected != StateKinds.None) && server.IsSettled) || session.OpenResults?.Keeps(server) == true)
             {
                 continue;
             }

@@ -204,7 +204,7 @@ internal sealed class SimpleQuery(Session session)
     {
         var node = session.NodeFor(shape, dispatch.Table.Node(dispatch.NodeId));
         SequenceTruth.BeforeLease(session, node, shape);
-        var server = await SessionServers.GetForStatementAsync(session, node, dispatch.Table).ConfigureAwait(false);
+        var server = session.OpenResults?.ServerFor(shape) ?? await SessionServers.GetForStatementAsync(session, node, dispatch.Table).ConfigureAwait(false);
         if (server is null)
         {
             // The table changed while it waited for a connection: the one it got may be the wrong node's.
@@ -231,7 +231,7 @@ internal sealed class SimpleQuery(Session session)
         var relay = session.Relay;
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
         var restores = TransparentCommands.Restores(session, shape);
-        relay.ForwardsReady &= !restores;
+        relay.ForwardsReady &= !restores && !server.Key.IsWorkspace;
         SessionEnd.Note(session, shape);
         MakeWay(session, shape);
         var mayWrite = MayWrite(shape);
@@ -268,6 +268,18 @@ internal sealed class SimpleQuery(Session session)
     /// </summary>
     public static bool AfterAnswer(Session session, StatementShape shape, ReadOnlyMemory<byte> text, ServerConnection server, RoutePlan plan)
     {
+        if (server.Key.IsWorkspace)
+        {
+            // Its transaction is not the client's.
+            session.OpenResults?.Follow(shape, server);
+            if (session.Relay.Error is not null)
+            {
+                session.NoteServerError();
+            }
+
+            return false;
+        }
+
         TransparentCommands.Follow(session, shape, text, server);
         var changedSchema = false;
         var transaction = session.Transaction;
@@ -371,6 +383,11 @@ internal sealed class SimpleQuery(Session session)
             {
                 ServerLoss.Drop(session, transaction.SettingsSource!);
             }
+        }
+
+        if (session.OpenResults is { } open)
+        {
+            await open.SweepAsync().ConfigureAwait(false);
         }
 
         await SessionServers.ReleaseAsync(session).ConfigureAwait(false);

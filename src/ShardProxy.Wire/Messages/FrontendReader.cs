@@ -54,5 +54,13 @@ public static class FrontendReader
         return name;
     }
 
+    /// <summary>Execute: the row limit; 0 for none. Negative ones mean none too, as in PostgreSQL.</summary>
+    public static int ExecuteLimit(ReadOnlySpan<byte> payload)
+    {
+        var reader = new PayloadReader(payload);
+        reader.ReadCString();
+        return Math.Max(0, reader.ReadInt32());
+    }
+
     private static string Text(ReadOnlySpan<byte> utf8) => utf8.IsEmpty ? "" : Encoding.UTF8.GetString(utf8);
 }

@@ -11,6 +11,7 @@ internal static class CompatibilityClaims
     public static readonly IReadOnlyDictionary<string, Held> All = new Dictionary<string, Held>(StringComparer.Ordinal)
     {
         ["Simple and extended queries, pipelines, portals with row limits, COPY in and out"] = By("SameAsPostgresTests.TheSameMessagesComeBack"),
+        ["Row limits of portals over several nodes"] = By("OpenResultTests.TheSameMessagesComeBack"),
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
         ["Names of prepared statements"] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.NamesOfStatementsAreShared", "SameAsPostgresTests.AnExecuteIsRoutedByItsStatement"),
         ["A pipeline outside a transaction block that touches several nodes, also by one statement that is not the last before Sync"] =

@@ -164,6 +164,14 @@ internal sealed class HostileInputTests : DataPathFixture
         await ServesOthersAsync(witness);
     }
 
+    [Test]
+    public async Task WhoLeavesBeforeTheStartUpPacketHearsNothing()
+    {
+        using var client = await ScriptedClient.ConnectAsync(new IPEndPoint(IPAddress.Loopback, Proxy.Port));
+        await client.SendAsync(Terminate());
+        Assert.That(await client.ReadByteAsync(), Is.Null);
+    }
+
     private static IEnumerable<TestCaseData> BeforeLogin()
     {
         byte[] Packet(int length, params byte[] rest)
