@@ -73,7 +73,7 @@ internal sealed class GatherExecutor
         GatheredStatement? kept = null;
         try
         {
-            if (await gathering.GatherAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))
+            if (await gathering.OpenAllAsync().ConfigureAwait(false) && await gathering.FillAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))
             {
                 kept = new GatheredStatement(gathering._workspace!, StatementName, gathering._sql.Final);
                 gathering._workspace = null;
@@ -91,17 +91,47 @@ internal sealed class GatherExecutor
         return kept;
     }
 
+    /// <summary>Opens the tables for a statement's rows, fills them if asked to, and has it told what would be run where. False when the error has been written.</summary>
+    public static async ValueTask<bool> ExplainAsync(
+        Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command, bool fills, Func<GatheredPlan, ValueTask<bool>> tell)
+    {
+        var gathering = new GatherExecutor(session, plan, table, shape, command);
+        try
+        {
+            if (!await gathering.OpenAllAsync().ConfigureAwait(false) || (fills && !(await gathering.FillAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))))
+            {
+                return false;
+            }
+
+            var sql = gathering._sql;
+            return await tell(new GatheredPlan(
+                gathering._workspace!,
+                sql.IsPartial,
+                sql.Final,
+                [.. sql.Sources.SelectMany(s => s.Nodes.Select(n => (gathering._servers[n.Id], s.Target["pg_temp.".Length..], s.Select(n))))])).ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, gathering.LostServer(), mayHaveWritten: false);
+            return false;
+        }
+        finally
+        {
+            await gathering.EndAsync().ConfigureAwait(false);
+        }
+    }
+
     private ServerConnection LostServer() => _servers.Values.Append(_workspace).OfType<ServerConnection>().FirstOrDefault(s => s.IsBroken) ?? _servers.Values.First();
 
     private async ValueTask RunAsync(bool describesRows)
     {
-        if (await GatherAsync().ConfigureAwait(false) && await SettleAsync().ConfigureAwait(false))
+        if (await OpenAllAsync().ConfigureAwait(false) && await FillAsync().ConfigureAwait(false) && await SettleAsync().ConfigureAwait(false))
         {
             await FinishAsync(describesRows).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask<bool> GatherAsync()
+    private async ValueTask<bool> OpenAllAsync()
     {
         var inBlock = _session.Transaction.State != BlockState.Idle;
         foreach (var node in _sql.Nodes(inBlock))
@@ -155,7 +185,7 @@ internal sealed class GatherExecutor
             _sql.Plan(isApart, _command.Parameters, _parameterTypes, time);
         }
 
-        return (_sql.IsPartial || await OpenAsync().ConfigureAwait(false)) && await FillAsync().ConfigureAwait(false);
+        return _sql.IsPartial || await OpenAsync().ConfigureAwait(false);
     }
 
     // The home node has every table: what it says of the statement as it is, is what one PostgreSQL would say.

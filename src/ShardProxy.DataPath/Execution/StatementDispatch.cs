@@ -51,6 +51,11 @@ internal static class StatementDispatch
                 plan = RoutePlanner.Refuse(table, refusal);
             }
 
+            if (shape.Kind == StatementKind.DeclareCursor && session.OpenResults?.FindCursor(CursorNodes.NameIn(shape)) is not null)
+            {
+                plan = RoutePlanner.Refuse(table, SessionErrors.CursorExists);
+            }
+
             var nodeId = 0;
             long? hash = null;
             List<int>? owners = null;
@@ -90,7 +95,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.SplitInsert or RouteKind.NodeWrites when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:

@@ -26,7 +26,7 @@ internal static class GatherPlanner
     /// <summary>A plan, or null when the statement cannot be carried out this way.</summary>
     public static RoutePlan? TryPlan(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
     {
-        if (shape.Gather is not { HasSystemColumns: false, HasLongNames: false } || shape.Unsupported is not null || shape.Kind != StatementKind.Select)
+        if (shape.Gather is not { HasSystemColumns: false, HasLongNames: false } || shape.Unsupported is not null || !(shape.Kind == StatementKind.Select || IsOpen(shape)))
         {
             return null;
         }
@@ -49,8 +49,16 @@ internal static class GatherPlanner
             IsPartial = isColocated && shape.Partial!.Kind != PartialKind.Rows,
             GroupId = tables.FirstOrDefault(t => t.Placement == TablePlacement.Sharded)?.GroupId ?? 0,
         };
+        if (shape.Enclosed is not null)
+        {
+            return gather with { Kind = RouteKind.Enclosed };
+        }
+
         return isColocated && shape.Partial!.Kind == PartialKind.Rows ? gather with { Kind = RouteKind.Scatter, Otherwise = gather } : gather;
     }
+
+    // Data that goes to a file would go to the home node's.
+    private static bool IsOpen(StatementShape shape) => shape.Enclosed is { HasOwnForm: false } && shape.Copy is null or { IsStdio: true };
 
     /// <summary>One of PostgreSQL's own functions that only computes.</summary>
     internal static bool IsAllowed(FunctionUse function) =>

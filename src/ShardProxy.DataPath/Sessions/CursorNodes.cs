@@ -97,6 +97,22 @@ internal sealed class CursorNodes
         _cursors[NameIn(shape)] = (server, session.Transaction.Number);
     }
 
+    /// <summary>A cursor of that name was declared on one node and is there still, unless it was closed.</summary>
+    public bool IsOpen(Session session, string name) => _cursors.TryGetValue(name, out var cursor) && IsThere(session, cursor.Server, cursor.Transaction);
+
+    /// <summary>A CLOSE has succeeded.</summary>
+    public void Forget(StatementShape shape)
+    {
+        if (IsCloseAll(shape))
+        {
+            _cursors.Clear();
+        }
+        else
+        {
+            _cursors.Remove(NameIn(shape));
+        }
+    }
+
     /// <summary>The node of the cursor a FETCH, MOVE or CLOSE names; null where it is not known: a function may have opened it.</summary>
     public Node? Find(Session session, StatementShape shape)
     {

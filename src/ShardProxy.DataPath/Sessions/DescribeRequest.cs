@@ -47,7 +47,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
             return;
         }
 
-        if (kind == (byte)'P' && names.FindPortal(name) is { Server: { } bound })
+        if (kind == (byte)'P' && names.FindPortal(name) is { Server: { } bound, Open: null })
         {
             await pipeline.UseAsync(bound).ConfigureAwait(false);
             MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);

@@ -33,7 +33,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
             // What was executed before is an implicit transaction with it, on one node.
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
-        else if (portal.HasRun && IsRead(portal))
+        else if (portal.HasRun && IsRead(portal) && portal.Dispatch.Plan.Kind != RouteKind.Enclosed)
         {
             MessageWriter.CString(session.Output, BackendTag.CommandComplete, "SELECT 0");
         }
@@ -69,7 +69,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         : plan.Kind == RouteKind.Gather ? plan
         : plan.Otherwise is { Kind: RouteKind.Gather } gather && IsRead(plan) ? gather : null;
 
-    private static bool IsRead(RoutePlan plan) => plan.Kind is RouteKind.Aggregate or RouteKind.Gather or RouteKind.Scatter;
+    private static bool IsRead(RoutePlan plan) => plan.Kind is RouteKind.Aggregate or RouteKind.Gather or RouteKind.Scatter or RouteKind.Enclosed;
 
     // From here on the portal is one of the workspace's, as any other is of its server.
     private async ValueTask OpenAsync(Portal portal, string name, RoutePlan gather, ReadOnlyMemory<byte> execute)
@@ -119,6 +119,10 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         else if (dispatch.Plan.Kind == RouteKind.Scatter)
         {
             await ScatterExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+        }
+        else if (dispatch.Plan.Kind == RouteKind.Enclosed)
+        {
+            await EnclosedQueryExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
         else if (dispatch.Plan.Kind == RouteKind.Gather)
         {

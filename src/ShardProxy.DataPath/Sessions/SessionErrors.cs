@@ -17,6 +17,9 @@ internal static class SessionErrors
         "too many cursors and suspended portals over several nodes in this session",
         "Close those that are not used; each keeps a server connection.");
 
+    public static readonly ShardProxyError CursorExists = new(
+        "42P03", "SHP-116", "a cursor of that name is open already, on other servers", "Close it, or choose another name.");
+
     public static readonly ShardProxyError SettingsNotSpread = new(
         "25P02", "SHP-160", "parameters that a function has set in this transaction could not be brought to another node", "Use SET or SET LOCAL instead of the function.");
 

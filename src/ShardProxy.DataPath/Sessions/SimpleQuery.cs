@@ -181,6 +181,9 @@ internal sealed class SimpleQuery(Session session)
                         }
 
                         break;
+                    case RouteKind.Enclosed:
+                        await EnclosedQueryExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
+                        return false;
                     case RouteKind.CopySharded or RouteKind.CopyReplicated:
                         await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
                         return false;
@@ -351,6 +354,11 @@ internal sealed class SimpleQuery(Session session)
         if (shape.Kind == StatementKind.DeclareCursor && session.Relay.Error is null)
         {
             (session.Cursors ??= new CursorNodes()).Note(session, shape, server);
+        }
+
+        if (shape.Kind == StatementKind.Close && session.Relay.Error is null)
+        {
+            session.Cursors?.Forget(shape);
         }
 
         if (shape.Kind == StatementKind.Discard && session.Relay.Error is null && shape.Text.EndsWith("sequences", StringComparison.OrdinalIgnoreCase))

@@ -84,6 +84,8 @@ internal sealed class ShapeBuilder
         };
         var writes = new WriteReader(_draft, _constants, _tokens);
         var utility = IsUtility(kind) ? new UtilityReader(_draft).Read(node, fields) : null;
+        var onlyReads = !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0;
+        var enclosed = onlyReads ? EnclosedReader.Read(kind, fields, _tokens) : null;
         var holdsCode = node is "DoStmt" or "CreateFunctionStmt";
         return new StatementShape
         {
@@ -107,7 +109,8 @@ internal sealed class ShapeBuilder
                 : inner.Is("MergeStmt", out var merge) ? WriteReader.Merge(merge) : null,
             TargetSlot = kind is StatementKind.Update or StatementKind.Delete ? new ChangeReader(_draft, _tokens).Read(fields) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
-            Gather = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0
+            Enclosed = enclosed,
+            Gather = onlyReads && (kind == StatementKind.Select || enclosed is not null)
                 ? new GatherReader(_draft, _tokens).Read(statement) : null,
             Partial = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0 && !_tokens.HasUnicodeNames
                 ? new PartialReader(_draft, _tokens).Read(fields) : null,

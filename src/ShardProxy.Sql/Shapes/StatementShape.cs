@@ -86,11 +86,14 @@ public sealed class StatementShape
 
     public AggregateQuery? Aggregate { get; init; }
 
-    /// <summary>Set for a SELECT that only reads, if it can be finished on gathered rows.</summary>
+    /// <summary>Set for a SELECT that only reads, alone or <see cref="Enclosed"/>, if it can be finished on gathered rows.</summary>
     public GatherQuery? Gather { get; init; }
 
     /// <summary>Set if each node can answer for its own rows, where the tables are co-located.</summary>
     public PartialQuery? Partial { get; init; }
+
+    /// <summary>Set for DECLARE, EXPLAIN and COPY (…) TO of a SELECT that only reads; <see cref="Gather"/> is about the whole statement then.</summary>
+    public EnclosedQuery? Enclosed { get; init; }
 
     public CopySummary? Copy { get; init; }
 
