@@ -47,6 +47,13 @@ public sealed class WriteText
         return [.. result];
     }
 
+    /// <summary>The query of an INSERT that has <see cref="InsertSummary.QueryTokens"/>.</summary>
+    public byte[] InsertedQuery()
+    {
+        var (first, last) = _shape.Insert!.QueryTokens!.Value;
+        return _statement.Span[_tokens[first].Start.._tokens[last].End].ToArray();
+    }
+
     /// <summary>
     /// The UPDATE or DELETE on those rows of its target only that meet the predicate: <c>WHERE (original) AND (predicate)</c>. It has a
     /// <see cref="StatementShape.IsRestrictable"/>.

@@ -21,6 +21,9 @@ internal static class ExecutionErrors
         "0A000", "SHP-226", "the statement over several nodes reads the present from a string or by age()",
         "Use current_timestamp, or give the time as a parameter.");
 
+    public static readonly ShardProxyError LossyText = new(
+        "0A000", "SHP-227", "values cannot be carried to their nodes as text with these settings", "Set extra_float_digits above 0, and DateStyle and IntervalStyle to their defaults.");
+
     public static ShardProxyError GatherTooLarge(string limit) => new(
         "54000",
         "SHP-411",

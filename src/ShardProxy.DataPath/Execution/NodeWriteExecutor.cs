@@ -157,6 +157,15 @@ internal sealed class NodeWriteExecutor
             }
         }
 
+        if (StateRules.After(_shape) is not StateKinds.None and var kinds)
+        {
+            // A function of the statement may have left something on any of them.
+            foreach (var server in servers)
+            {
+                VariableExecutor.Suspect(_session, server, kinds);
+            }
+        }
+
         if (keeps)
         {
             Write(InOrder(servers, kept));

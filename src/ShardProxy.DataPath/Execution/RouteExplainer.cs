@@ -119,6 +119,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.Gather when plan.IsPartial => $"all nodes ({all}), each answers for its own rows, combined on {home} by PostgreSQL",
         RouteKind.Gather => $"all nodes ({all}), the rows it needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.SplitInsert => $"the nodes of its rows (of {all}), each its own, committed in two phases",
+        RouteKind.PullInsert => $"the query's rows are fetched and copied to their nodes (of {all}), committed in two phases",
         RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
         RouteKind.Enclosed => $"all nodes ({all}), the rows its query needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.CopySharded => $"all nodes ({all}), rows split by key, committed in two phases",

@@ -95,7 +95,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.PullInsert when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:

@@ -38,6 +38,9 @@ internal enum RouteKind
     /// <summary>INSERT … VALUES with rows of several nodes: each node gets its own.</summary>
     SplitInsert,
 
+    /// <summary>INSERT … SELECT: the query's rows are fetched and copied to their nodes.</summary>
+    PullInsert,
+
     /// <summary>UPDATE or DELETE on several nodes, each writing its own rows.</summary>
     NodeWrites,
 

@@ -105,6 +105,11 @@ internal static class RoutePlanner
             return Refuse(table, RoutingErrors.DmlReturningNodes);
         }
 
+        if (shape.Insert is { Source: InsertSource.Select } && WritePlanner.TryQuery(shape, table, placed) is { } pull)
+        {
+            return pull;
+        }
+
         if (shape.Aggregate is not null && unsharded == 0)
         {
             return PlanAggregate(shape, table, placed, tables, sharded);

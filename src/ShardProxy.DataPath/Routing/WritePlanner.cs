@@ -31,6 +31,28 @@ internal static partial class WritePlanner
             : null;
     }
 
+    /// <summary>How an INSERT … SELECT into a sharded table runs; null: not at all. Whether its query can be answered is seen when it runs.</summary>
+    public static RoutePlan? TryQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
+    {
+        var insert = shape.Insert!;
+        if (shape.Kind != StatementKind.Insert || insert.QueryTokens is null || shape.HasModifyingCte || shape.HasRowLocking
+            || placed[insert.TargetRelation] is not { Placement: TablePlacement.Sharded } target
+            || shape.Relations.Any(r => (r.Index != insert.TargetRelation && r.Role != RelationRole.Read) || (placed[r.Index] is not null && r.HasTableSample))
+            || (!insert.Columns.IsEmpty && !target.KeyColumns.All(k => insert.Columns.Contains(target.Columns[k].Name))))
+        {
+            return null;
+        }
+
+        return RoutePlanner.Simple(table, RouteKind.PullInsert, isWrite: true) with
+        {
+            GroupId = target.GroupId,
+            Tables = [.. placed.OfType<PlacedTable>().Distinct()],
+
+            // A node may have rows of other nodes then.
+            WaitsForMoves = shape.Relations.Any(r => r.Index != insert.TargetRelation && placed[r.Index] is { Placement: TablePlacement.Sharded }),
+        };
+    }
+
     /// <summary>How an UPDATE or DELETE runs that is not pinned to one node; null: not at all.</summary>
     /// <param name="shape">The statement; it does not assign the key.</param>
     /// <param name="table">The routing table.</param>

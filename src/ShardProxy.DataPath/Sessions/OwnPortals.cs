@@ -128,6 +128,10 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
+        else if (dispatch.Plan.Kind == RouteKind.PullInsert)
+        {
+            await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command).ConfigureAwait(false);
+        }
         else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites)
         {
             if (await NodeWriteExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))

@@ -25,4 +25,7 @@ public sealed record InsertSummary(
 {
     /// <summary>Where each of <see cref="Rows"/> stands, its parentheses included; empty when that is not certain.</summary>
     public ImmutableArray<TokenRange> RowTokens { get; init; } = [];
+
+    /// <summary>Where the query of an INSERT … SELECT stands that ends with it; null when that is not certain.</summary>
+    public TokenRange? QueryTokens { get; init; }
 }

@@ -14,24 +14,8 @@ internal sealed class ValuesReader(TokenTable tokens)
     /// <param name="widths">Values a row, row by row, as the tree has them.</param>
     public ImmutableArray<TokenRange> Read(int location, bool hasColumns, IReadOnlyList<int> widths)
     {
-        var i = tokens.At(location);
-        if (!tokens.IsName(i))
-        {
-            return [];
-        }
-
-        i++;
-        while (tokens.IsSign(i, '.'))
-        {
-            i += 2;
-        }
-
-        if (tokens.IsWord(i, "as"u8))
-        {
-            i += 2;
-        }
-
-        if (tokens.IsSign(i, '(') != hasColumns || (hasColumns && !Skip(ref i, out _)))
+        var i = AfterTarget(location, hasColumns);
+        if (i < 0)
         {
             return [];
         }
@@ -63,11 +47,53 @@ internal sealed class ValuesReader(TokenTable tokens)
         return isEnd && rows.Count == widths.Count ? rows.ToImmutable() : [];
     }
 
+    /// <summary>The query of an INSERT that has nothing behind it; null when its place is not certain.</summary>
+    public TokenRange? Query(int location, bool hasColumns)
+    {
+        var first = AfterTarget(location, hasColumns);
+        var last = tokens.Count - 1;
+        while (tokens.IsSign(last, ';'))
+        {
+            last--;
+        }
+
+        var isQuery = tokens.IsWord(first, "select"u8) || tokens.IsWord(first, "with"u8) || tokens.IsWord(first, "table"u8) || tokens.IsWord(first, "values"u8) || tokens.IsSign(first, '(');
+        return first >= 0 && last >= first && isQuery ? new TokenRange(first, last) : null;
+    }
+
+    /// <summary>The token behind the target's name, alias and column list; -1 when it is not certain.</summary>
+    private int AfterTarget(int location, bool hasColumns)
+    {
+        var i = tokens.At(location);
+        if (!tokens.IsName(i))
+        {
+            return -1;
+        }
+
+        i++;
+        while (tokens.IsSign(i, '.'))
+        {
+            i += 2;
+        }
+
+        if (tokens.IsWord(i, "as"u8))
+        {
+            i += 2;
+        }
+
+        return hasColumns && !Skip(ref i, out _) ? -1 : i;
+    }
+
     /// <summary>From an opening parenthesis to behind its closing one; counts the commas directly inside.</summary>
     private bool Skip(ref int token, out int commas)
     {
         commas = 0;
         var depth = 0;
+        if (!tokens.IsSign(token, '('))
+        {
+            return false;
+        }
+
         for (; token < tokens.Count; token++)
         {
             if (tokens.IsSign(token, '(') || tokens.IsSign(token, '['))
@@ -81,10 +107,6 @@ internal sealed class ValuesReader(TokenTable tokens)
                     token++;
                     return true;
                 }
-            }
-            else if (depth == 0)
-            {
-                return false;
             }
             else if (depth == 1 && tokens.IsSign(token, ','))
             {

@@ -40,6 +40,10 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
             insert.Has("returningList"))
         {
             RowTokens = places,
+            QueryTokens = source == InsertSource.Select && !hasPartialColumns && conflict is null && !insert.Has("returningList") && !insert.Has("withClause") && !tokens.HasUnicodeNames
+                && insert.Text("override") is null or "OVERRIDING_NOT_SET"
+                ? new ValuesReader(tokens).Query(insert.Field("relation")?.Location() ?? -1, !columns.IsEmpty)
+                : null,
         };
     }
 

@@ -65,7 +65,11 @@ internal static class CompatibilityClaims
             ["SplitInsertTests.IsWhatOnePostgresDoes"], ("INSERT INTO a VALUES (1, 'x') ON CONFLICT DO NOTHING RETURNING *", Runs),
             ("INSERT INTO a VALUES (1), (2), (3), (4), (5), (6), (7), (8) ON CONFLICT DO NOTHING", Runs),
             ("INSERT INTO a VALUES (1, (SELECT v FROM b WHERE a_id = 1)), (2), (3), (4), (5), (6), (7), (8)", "SHP-202")),
-        ["`INSERT … SELECT` into a sharded table"] = Says(("INSERT INTO a SELECT 1", "SHP-201")),
+        ["`INSERT … SELECT` into a sharded table"] = By(
+            ["PullInsertTests.IsWhatOnePostgresDoes", "PullInsertTests.ManyRowsPassInBoundedMemoryAndOneMoment"], ("INSERT INTO a SELECT 9000001", Runs), ("INSERT INTO a SELECT id + 9000001 FROM plain", Runs)),
+        ["The same with `ON CONFLICT`, `RETURNING`, `OVERRIDING` or `WITH` in front, without the key's columns, or with another query over sharded tables"] = Says(
+            ("INSERT INTO a SELECT 1 ON CONFLICT DO NOTHING", "SHP-201"), ("INSERT INTO a (v) SELECT 'x'", "SHP-201"), ("INSERT INTO a SELECT max(id) FROM a", "SHP-201")),
+        ["The same with `extra_float_digits` below 1 or another `DateStyle` or `IntervalStyle` than the defaults"] = By("PullInsertTests.ValuesAreNeverCarriedInATextThatLosesThem"),
         ["`UPDATE`, `DELETE` with the key"] = Says(
             ("UPDATE a SET v = 'y' WHERE id = 1", Runs), ("DELETE FROM a WHERE id = 1", Runs), ("UPDATE a SET id = 2 WHERE id = 1", "SHP-205")),
         ["`UPDATE`, `DELETE` without the key, or with keys of several nodes"] = By(
