@@ -191,13 +191,7 @@ internal sealed class GatherExecutor
     // The home node has every table: what it says of the statement as it is, is what one PostgreSQL would say.
     private async ValueTask<bool> AnalyzeAsync(ServerConnection home)
     {
-        home.UnnamedStatement = null;
-        WriteParse(home, "", _command.Sql.Span);
-        MessageWriter.Target(home.Output, FrontendTag.Describe, (byte)'S', ""u8);
-        MessageWriter.Empty(home.Output, FrontendTag.Sync);
-        home.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
-        await home.Output.FlushAsync().ConfigureAwait(false);
-        var result = await SideDialog.CollectAsync(home).ConfigureAwait(false);
+        var result = await StatementCheck.RunAsync(home, _command.Sql, Types).ConfigureAwait(false);
         if (!Passed(result))
         {
             return false;
@@ -223,13 +217,7 @@ internal sealed class GatherExecutor
             return;
         }
 
-        workspace.UnnamedStatement = null;
-        WriteParse(workspace, "", Encoding.UTF8.GetBytes(part));
-        MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', ""u8);
-        MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
-        workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
-        await workspace.Output.FlushAsync().ConfigureAwait(false);
-        var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
+        var result = await StatementCheck.RunAsync(workspace, Encoding.UTF8.GetBytes(part), Types).ConfigureAwait(false);
         _sql.Combine(result.IsOk ? RowShape.Types(result.RowDescription) : null);
     }
 
@@ -267,7 +255,15 @@ internal sealed class GatherExecutor
     {
         var workspace = _workspace!;
         SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
-        WriteParse(workspace, StatementName, _sql.Final);
+        MessageWriter.Header(workspace.Output, FrontendTag.Parse, StatementName.Length + 1 + _sql.Final.Length + 1 + 2 + (4 * Types.Length));
+        MessageWriter.Text(workspace.Output, StatementName);
+        MessageWriter.Text(workspace.Output, _sql.Final);
+        MessageWriter.Int16(workspace.Output, (short)Types.Length);
+        foreach (var type in Types)
+        {
+            MessageWriter.Int32(workspace.Output, (int)type);
+        }
+
         MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
         MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
         workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
@@ -462,18 +458,7 @@ internal sealed class GatherExecutor
         await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
     }
 
-    private void WriteParse(ServerConnection server, string name, ReadOnlySpan<byte> sql)
-    {
-        var types = _command.Parameters is null ? [] : _parameterTypes.Length > 0 ? _parameterTypes : _command.Parameters.TypeOids;
-        MessageWriter.Header(server.Output, FrontendTag.Parse, name.Length + 1 + sql.Length + 1 + 2 + (4 * types.Length));
-        MessageWriter.Text(server.Output, name);
-        MessageWriter.Text(server.Output, sql);
-        MessageWriter.Int16(server.Output, (short)types.Length);
-        foreach (var type in types)
-        {
-            MessageWriter.Int32(server.Output, (int)type);
-        }
-    }
+    private uint[] Types => _command.Parameters is not { } parameters ? [] : _parameterTypes.Length > 0 ? _parameterTypes : parameters.TypeOids;
 
     private bool Passed(DialogResult result)
     {
