@@ -36,6 +36,18 @@ internal sealed class EnclosedQueryExecutor
     /// <summary>Runs the statement. Writes its reply, no ReadyForQuery; a RowDescription only when <paramref name="describesRows"/>.</summary>
     public static async ValueTask RunAsync(Session session, Dispatch dispatch, StatementShape shape, NodeCommand command, bool describesRows)
     {
+        if (shape.Enclosed is null)
+        {
+            // COPY of a table is that of its columns.
+            command = command with { Sql = CopyText.WithQuery(command.Sql.Span, TableQuery(dispatch.Plan.Tables[0], shape.Copy!)) };
+            shape = await session.Services.Analyzer.AnalyzeAsync(command.Sql, session.Connection.Closed).ConfigureAwait(false);
+            if (shape is not { Enclosed: not null, Kind: StatementKind.Copy })
+            {
+                session.Fail(RoutingErrors.Unsupported);
+                return;
+            }
+        }
+
         var executor = new EnclosedQueryExecutor(session, dispatch, shape, command);
         if (await executor.QueryAsync().ConfigureAwait(false) is not (var plan, var query, var text))
         {
@@ -55,6 +67,15 @@ internal sealed class EnclosedQueryExecutor
                 await executor.ExplainAsync(plan, query, text, describesRows).ConfigureAwait(false);
                 break;
         }
+    }
+
+    // Generated columns are not copied. All others by a star: that the server's idea of it is the proxy's is looked after when the rows are gathered.
+    private static string TableQuery(PlacedTable table, CopySummary copy)
+    {
+        var columns = !copy.Columns.IsEmpty ? copy.Columns.Select(SqlIdentifier.Quote)
+            : table.Columns.Any(c => c.IsGenerated) ? table.Columns.Where(c => !c.IsGenerated).Select(c => SqlIdentifier.Quote(c.Name))
+            : ["*"];
+        return $"SELECT {string.Join(", ", columns)} FROM ONLY {table.Name}";
     }
 
     // The SELECT as a statement of its own; null when the error has been written.

@@ -44,7 +44,7 @@ internal enum RouteKind
     /// <summary>UPDATE or DELETE on several nodes, each writing its own rows.</summary>
     NodeWrites,
 
-    /// <summary>DECLARE, EXPLAIN or COPY (…) TO of a SELECT over several nodes.</summary>
+    /// <summary>DECLARE, EXPLAIN or COPY TO of a SELECT, or a table, over several nodes.</summary>
     Enclosed,
 
     /// <summary>COPY FROM STDIN into a sharded table: rows are split by key.</summary>

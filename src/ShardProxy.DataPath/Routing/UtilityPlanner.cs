@@ -19,6 +19,9 @@ internal static class UtilityPlanner
         {
             case StatementKind.Copy when anyPlaced && shape.Copy is { IsFrom: true }:
                 return Copy(shape, table, placed);
+            case StatementKind.Copy when shape.Copy is { IsFrom: false, IsStdio: true, Relation: { } read } && placed.Length == 1
+                && placed[read] is { Placement: TablePlacement.Sharded } source:
+                return RoutePlanner.Simple(table, RouteKind.Enclosed, isWrite: false) with { Tables = [source], GroupId = source.GroupId };
             case StatementKind.CreateTable:
                 return CreateTable(shape, table, placed, defaultSearchPath);
             case StatementKind.DropTable or StatementKind.Truncate or StatementKind.AlterTable or StatementKind.Lock or StatementKind.CreateIndex

@@ -136,6 +136,33 @@ internal sealed class OpenResultTests : DataPathFixture
         Assert.That((await client.QueryAsync("EXPLAIN (FORMAT json) SELECT * FROM items")).SqlState, Is.EqualTo("0A000"));
     }
 
+    [TestCase("COPY items TO STDOUT")]
+    [TestCase("COPY items (v, id) TO STDOUT WITH (FORMAT csv, HEADER, DELIMITER ';')")]
+    [TestCase("COPY public.items (\"id\") TO STDOUT WITH (HEADER)")]
+    [TestCase("copy items to stdout csv header")]
+    [TestCase("COPY items (nope) TO STDOUT")]
+    [TestCase("COPY items TO STDOUT (FORMAT nope)")]
+    public async Task ATableIsCopied(string sql)
+    {
+        using var proxy = await Proxy.LoginAsync();
+        using var direct = await TwinAsync();
+        foreach (var block in new[] { "SELECT 1", "BEGIN; DELETE FROM items WHERE id = 9" })
+        {
+            foreach (var client in new[] { proxy, direct })
+            {
+                foreach (var statement in block.Split(';'))
+                {
+                    await client.QueryAsync(statement);
+                }
+            }
+
+            Assert.That(Sorted(await proxy.QueryAsync(sql)), Is.EqualTo(Sorted(await direct.QueryAsync(sql.Replace("public.", "twin.", StringComparison.Ordinal)))));
+        }
+
+        static string Sorted(Transcript reply) => string.Join(
+            '\n', reply.Errors.Select(e => e.Field('C')!).Concat(reply.Messages.Where(m => m.Type is 'd' or 'H' or 'C' or 'Z').Select(m => $"{m.Type} {Convert.ToHexString(m.Body)}").Order(StringComparer.Ordinal)));
+    }
+
     private static async Task<string> TalkAsync(ScriptedClient client, byte[] batch)
     {
         await client.SendAsync(batch);
