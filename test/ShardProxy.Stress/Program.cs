@@ -1,11 +1,13 @@
 using System.Globalization;
 using ShardProxy.Stress.Hostile;
+using ShardProxy.TestKit.Differential;
 
 const string Help =
     """
     usage: test/stress hostile [--seconds N] [--seed S] [--clients N] [--nodes N]
+           test/stress differential [--statements N] [--seed S] [--nodes N] [--moves] [--category NAME]
 
-    Starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
+    hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
     Meanwhile a fresh client logs in every quarter of a second and has to be served within two seconds. At the end the proxy must
     be alive, have let nobody in without a password, have given back its memory, its sessions and its server connections.
@@ -15,13 +17,28 @@ const string Help =
       --clients N   attackers at once (default 8)
       --nodes N     PostgreSQL servers; with two or more, one table is sharded (default 2)
 
+    differential: sends random statements of many categories to a database sharded by `shardproxy dev` and to a plain one with the same
+    rows, by both protocols, with text and binary results, in and outside blocks. Each answers the same or is refused with an SHP code;
+    after a write the rows of all nodes are the plain one's, each on its owner. Prints the refused share of each category.
+
+      --statements N   how many (default 100000)
+      --seed S         replays a run (default: taken from the clock and printed)
+      --nodes N        PostgreSQL servers (default 3)
+      --moves          ranges are moved between the nodes meanwhile
+      --category NAME  only categories whose names contain this
+
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;
 
-if (args is ["--help"] or ["-h"] or ["hostile", "--help"])
+if (args is ["--help"] or ["-h"] or [_, "--help"])
 {
     Console.WriteLine(Help);
     return 0;
+}
+
+if (args is ["differential", ..])
+{
+    return await DifferentialCommand.RunAsync(args.AsMemory(1), Help);
 }
 
 if (args.Length == 0 || args[0] != "hostile" || args.Length % 2 == 0)

@@ -17,6 +17,9 @@ internal static class ExecutionErrors
     public static readonly ShardProxyError GatherRefused = new(
         "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
 
+    public static readonly ShardProxyError GatherInexact = new(
+        "0A000", "SHP-225", "rows of several nodes cannot be brought together exactly under these settings", "Set DateStyle to an ISO style and extra_float_digits to 1 or more.");
+
     public static readonly ShardProxyError GatherTime = new(
         "0A000", "SHP-226", "the statement over several nodes reads the present from a string or by age()",
         "Use current_timestamp, or give the time as a parameter.");

@@ -19,6 +19,7 @@ namespace ShardProxy.DataPath.Execution;
 internal sealed class GatherExecutor
 {
     private const string StatementName = "shardproxy_gather";
+    private const string FloatDigits = "extra_float_digits";
     private const string GroupingError = "42803";
 
     private readonly Session _session;
@@ -145,6 +146,12 @@ internal sealed class GatherExecutor
             return false;
         }
 
+        if (!WritesValuesExactly(home))
+        {
+            _session.Fail(ExecutionErrors.GatherInexact);
+            return false;
+        }
+
         string? time = null;
         if (inBlock && _sql.HasTime)
         {
@@ -187,6 +194,12 @@ internal sealed class GatherExecutor
 
         return _sql.IsPartial || await OpenAsync().ConfigureAwait(false);
     }
+
+    // Rows go from node to node as text: other date styles name time zones by ambiguous abbreviations, and floats may lose digits.
+    private bool WritesValuesExactly(ServerConnection home) =>
+        home.Parameters["DateStyle"]?.StartsWith("ISO", StringComparison.Ordinal) != false
+        && (_session.Settings[FloatDigits] is not { } digits || (int.TryParse(digits.Text.Trim('\''), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count) && count > 0))
+        && !_session.Transaction.SettingsSql.Contains(FloatDigits, StringComparison.OrdinalIgnoreCase);
 
     // The home node has every table: what it says of the statement as it is, is what one PostgreSQL would say.
     private async ValueTask<bool> AnalyzeAsync(ServerConnection home)

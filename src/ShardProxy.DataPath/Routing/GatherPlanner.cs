@@ -36,7 +36,8 @@ internal static class GatherPlanner
             return null;
         }
 
-        if (!shape.Functions.All(IsAllowed))
+        // A gathered row has another type than its table's.
+        if (!shape.Functions.All(IsAllowed) || (shape.Gather.HasStar && shape.Functions.Any(f => f.Name == "pg_typeof")))
         {
             return null;
         }

@@ -1,5 +1,6 @@
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Routing;
 
@@ -43,5 +44,19 @@ internal static class RelationResolver
         }
 
         return table.OpaqueRelations.Contains(qualified) ? RelationClass.Opaque : RelationClass.Unsharded;
+    }
+
+    /// <summary>True when every node has all tables that the statement names, as far as is known. What a prepared statement of SQL names is not.</summary>
+    public static bool AreEverywhere(RoutingTable table, StatementShape shape, bool defaultSearchPath)
+    {
+        foreach (var relation in shape.Relations)
+        {
+            if (Resolve(table, relation.Schema, relation.Name, defaultSearchPath, out _) != RelationClass.Placed)
+            {
+                return false;
+            }
+        }
+
+        return shape.Prepared is null;
     }
 }

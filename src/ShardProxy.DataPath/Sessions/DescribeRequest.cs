@@ -56,10 +56,9 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
             return;
         }
 
-        var server = session.OpenResults?.ServerFor(statement.Shape) is { } workspace ? await pipeline.UseAsync(workspace).ConfigureAwait(false)
-            : statement.Shape.Prepared is null
-            ? await pipeline.UseAnyAsync().ConfigureAwait(false)
-            : (await pipeline.UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
+        var server = session.OpenResults?.ServerFor(statement.Shape) is { } workspace
+            ? await pipeline.UseAsync(workspace).ConfigureAwait(false)
+            : await pipeline.UseToDescribeAsync(statement.Shape).ConfigureAwait(false);
         await pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
         if (kind == (byte)'S')
         {

@@ -70,7 +70,7 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
             if (names.Count == 1)
             {
                 unqualified.Add(names[0]);
-                return !view.Merged.ContainsKey(names[0]);
+                return !view.Merged.ContainsKey(names[0]) && !view.HasUnknownMerges;
             }
 
             if (Resolve(names, scope) is not { } found || (relation >= 0 && relation != found.Relation))

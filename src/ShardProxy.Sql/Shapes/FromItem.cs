@@ -20,6 +20,9 @@ internal sealed class FromItem
     /// </summary>
     public Dictionary<string, List<int>> Merged { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>NATURAL has merged columns that are not known here: an unqualified name may be one of them.</summary>
+    public bool HasUnknownMerges { get; set; }
+
     /// <summary>True when the entry is one plain table and nothing else.</summary>
     public bool IsSingleTable { get; init; }
 

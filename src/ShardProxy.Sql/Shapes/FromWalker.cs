@@ -153,6 +153,7 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
             result.Nullable.UnionWith(left.All);
         }
 
+        result.HasUnknownMerges |= join.Flag("isNatural");
         MergeUsing(join, type, left, right, result);
         if (join.Field("join_using_alias")?.Text("aliasname") is { } usingAlias)
         {
@@ -217,6 +218,7 @@ internal sealed class FromWalker(ShapeDraft draft, QueryWalker queries, Conditio
         to.Items.AddRange(item.Items);
         to.All.AddRange(item.All);
         to.Nullable.UnionWith(item.Nullable);
+        to.HasUnknownMerges |= item.HasUnknownMerges;
         to.Exposed.AddRange(item.Exposed);
         foreach (var (column, relations) in item.Merged)
         {

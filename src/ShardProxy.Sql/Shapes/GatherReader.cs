@@ -92,7 +92,8 @@ internal sealed class GatherReader(ShapeDraft draft, TokenTable tokens)
                 _hasStar = true;
                 break;
             case "JoinExpr":
-                _hasStar |= fields.Flag("isNatural");
+                // An alias of the join is a row of all its columns, and may rename them by their order.
+                _hasStar |= fields.Flag("isNatural") || fields.Has("alias");
                 break;
             case "ColumnRef":
                 var names = fields.List("fields");

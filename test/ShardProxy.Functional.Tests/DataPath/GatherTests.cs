@@ -111,6 +111,9 @@ internal sealed class GatherTests : DataPathFixture
         "SELECT customer FROM customer WHERE id < 3",
         "SELECT row_to_json(customer), customer.name FROM customer WHERE id < 3",
         "SELECT (c).name, c.* FROM customer AS c WHERE c.id < 3",
+        "SELECT j FROM (customer c JOIN orders o ON o.customer_id = c.id) AS j WHERE j.name = 'c4'",
+        "SELECT row_to_json(j) FROM (customer c LEFT JOIN events e ON e.id = c.id) AS j",
+        "SELECT x, y FROM (customer c JOIN orders o ON o.customer_id = c.id + 1) AS j (x, y)",
         "SELECT x, y FROM customer AS c (x, y) WHERE x < 5",
         "SELECT c.id, l.s FROM customer c, LATERAL (SELECT sum(o.amount) AS s FROM orders o WHERE o.customer_id = c.id) l",
         "SELECT id FROM customer c WHERE EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.amount > 40)",
@@ -286,6 +289,45 @@ internal sealed class GatherTests : DataPathFixture
         }
     }
 
+    // The home node alone has every table; the block may have begun on another.
+    [Test]
+    public async Task AStatementIsDescribedWhereItsTablesAre()
+    {
+        using var client = await Proxy.LoginAsync();
+        for (var id = 1; id <= 6; id++)
+        {
+            await Must(client, "BEGIN");
+            await Must(client, $"UPDATE customer SET credit = 1 WHERE id = {id}");
+            var reply = await client.ExecuteAsync("SELECT count(*) FROM customer JOIN plain USING (id) WHERE v <> $1", "x");
+            Assert.That(reply.Rows.SingleOrDefault()?.Single(), Is.EqualTo("5"), reply.ToString());
+            await client.SendAsync(Frontend.Parse("SELECT v FROM plain WHERE id = $1", "p"), Frontend.DescribeStatement("p"), Frontend.CloseStatement("p"), Frontend.Sync());
+            Assert.That((await client.ReadUntilReadyAsync()).Types, Is.EqualTo("1tT3Z"));
+            await Must(client, "ROLLBACK");
+        }
+    }
+
+    // Values go from node to node as text.
+    [TestCase("SET extra_float_digits = 0")]
+    [TestCase("SET extra_float_digits TO '-3'")]
+    [TestCase("BEGIN; SET LOCAL extra_float_digits = 0")]
+    [TestCase("SET DateStyle = 'SQL, DMY'")]
+    [TestCase("BEGIN; SET LOCAL DateStyle = 'German'")]
+    public async Task RowsAreNotGatheredInexactly(string setting)
+    {
+        const string Sql = "SELECT count(DISTINCT score), max(kind) FROM events WHERE id IN (SELECT id * 1000003 FROM customer)";
+        using var client = await Proxy.LoginAsync();
+        foreach (var part in setting.Split("; "))
+        {
+            await Must(client, part);
+        }
+
+        Assert.That((await client.QueryAsync(Sql)).Errors.SingleOrDefault()?.Field('D'), Is.EqualTo("SHP-225"));
+        await Must(client, "ROLLBACK");
+        await Must(client, "SET extra_float_digits = 3");
+        await Must(client, "SET DateStyle = 'ISO, DMY'");
+        await Must(client, Sql);
+    }
+
     [TestCase("SELECT coalesce(x, y) FROM customer x, customer y")]
     [TestCase("SELECT ctid FROM customer")]
     [TestCase("SELECT nextval('s'), id FROM customer")]
@@ -294,6 +336,7 @@ internal sealed class GatherTests : DataPathFixture
     [TestCase("SELECT id FROM customer FOR UPDATE")]
     [TestCase("SELECT query_to_xml('SELECT 1 FROM customer', true, true, '') FROM customer")]
     [TestCase("SELECT public.customer.id FROM public.customer")]
+    [TestCase("SELECT pg_typeof(c) FROM customer c")]
     public async Task WhatIsNotSureIsRefused(string sql)
     {
         using var client = await Proxy.LoginAsync();

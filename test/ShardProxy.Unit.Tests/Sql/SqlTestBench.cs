@@ -47,6 +47,24 @@ internal sealed class SqlTestBench : IDisposable
         return string.Join(" ", shape.Equalities.Select(e => $"{Name(e.FromRelation)}.{e.FromColumn}>{Name(e.ToRelation)}.{e.ToColumn}").Order(StringComparer.Ordinal));
     }
 
+    /// <summary>
+    /// The conditions that nodes apply before rows are gathered, each as <c>relation: text</c>, with the columns in brackets that the relation must have for
+    /// it; a star when all columns are gathered.
+    /// </summary>
+    public string Filters(string sql)
+    {
+        var shape = Shape(sql);
+        if (shape.Gather is not { } gather)
+        {
+            return "none";
+        }
+
+        var text = new GatherText(Utf8(sql), shape);
+        string Name(int i) => shape.Relations[i].Alias ?? shape.Relations[i].Name;
+        var filters = gather.Filters.Select(f => $"{Name(f.Relation)}: {text.Filter(f, n => $"<{n}>")}{(f.Unqualified.IsEmpty ? "" : $" [{string.Join(' ', f.Unqualified)}]")}");
+        return string.Join("; ", (gather.HasStar ? new[] { "*" } : []).Concat(filters.Order(StringComparer.Ordinal)));
+    }
+
     public string Value(KeySource? source, string sql) => source is not { } known
         ? "?"
         : known.Kind switch

@@ -1,0 +1,273 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using ShardProxy.TestKit.Wire;
+
+namespace ShardProxy.TestKit.Differential;
+
+/// <summary>
+/// Sends random statements to a sharded and to a plain database with the same rows: both protocols, text and binary results, in and outside blocks.
+/// Each has to answer the same, or the proxy has to refuse with a code of its own; a refused statement is not sent to the plain one.
+/// </summary>
+public sealed class DifferentialRun
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private static readonly (string Name, Func<Dice, Scenario> Make)[] Categories =
+        [.. ReadCategories.All, .. JoinCategories.All, .. TypeCategories.All, .. WriteCategories.All];
+
+    private readonly DifferentialOptions _options;
+    private readonly TextWriter _output;
+    private readonly DifferentialDatabases _databases;
+    private readonly Tally _tally = new();
+    private readonly List<string> _findings = [];
+
+    private DifferentialRun(DifferentialOptions options, TextWriter output, DifferentialDatabases databases)
+    {
+        _options = options;
+        _output = output;
+        _databases = databases;
+    }
+
+    private enum Manner
+    {
+        Simple,
+        Extended,
+        Binary,
+        Named,
+    }
+
+    /// <summary>Starts the databases, runs, and prints what each category came to; the findings, none if all is well.</summary>
+    public static async Task<IReadOnlyList<string>> RunAsync(DifferentialOptions options, TextWriter output)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(output);
+        var time = Stopwatch.StartNew();
+        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"seed {options.Seed}: {options.Statements} statements on {options.Nodes} nodes{(options.Moves ? ", while ranges move" : "")}"));
+        await using var databases = await DifferentialDatabases.StartAsync(options.Nodes, options.Seed);
+        var run = new DifferentialRun(options, output, databases);
+        using var stop = new CancellationTokenSource();
+        var mover = options.Moves ? new RangeMover(databases, new Dice(options.Seed)) : null;
+        var moving = mover?.RunAsync(stop.Token) ?? Task.CompletedTask;
+        await run.RunAsync();
+        await stop.CancelAsync();
+        await moving;
+        if (mover is not null)
+        {
+            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{mover.Done} moves, {mover.Failed} refused or given up"));
+            await mover.SettleAsync();
+        }
+
+        await run.CheckEndAsync();
+        await output.WriteLineAsync(run._tally.Table());
+        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run._tally.Statements} statements in {time.Elapsed.TotalSeconds:0.0} s"));
+        return run._findings;
+    }
+
+    private async Task RunAsync()
+    {
+        var categories = Categories.Where(c => _options.Category is null || c.Name.Contains(_options.Category, StringComparison.OrdinalIgnoreCase)).ToArray();
+        if (categories.Length == 0)
+        {
+            throw new ArgumentException($"no category is called {_options.Category}: {string.Join(", ", Categories.Select(c => c.Name))}");
+        }
+
+        for (var number = 0; _tally.Statements < _options.Statements && _findings.Count < _options.MaxFindings; number++)
+        {
+            // Each scenario has dice of its own, so that one more throw in one does not change all others.
+            var dice = new Dice(unchecked((_options.Seed * 1_000_003) + number));
+            var (name, make) = categories[number % categories.Length];
+            try
+            {
+                await PlayAsync(name, make(dice), dice);
+            }
+            catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
+            {
+                await FindAsync($"{name}: {e.GetType().Name}: {e.Message}");
+                if (_databases.Process.HasExited)
+                {
+                    _findings.Add($"the proxy died with exit code {_databases.Process.ExitCode}:\n{_databases.Process.Output}");
+                    return;
+                }
+
+                await _databases.ResetAsync(_options.Seed);
+            }
+        }
+    }
+
+    private async Task PlayAsync(string category, Scenario scenario, Dice dice)
+    {
+        var isBlock = scenario.OwnBlock || dice.Chance(20);
+        if (isBlock && !scenario.OwnBlock)
+        {
+            await BothAsync("BEGIN");
+            foreach (var sql in dice.Some(BlockWrites, 0, 3))
+            {
+                await BothAsync(sql);
+            }
+        }
+
+        var manner = dice.Of(Enum.GetValues<Manner>());
+        var isGoingOn = true;
+        for (var i = 0; i < scenario.Steps.Count && isGoingOn; i++)
+        {
+            var step = scenario.Steps[i];
+            isGoingOn = await CompareAsync(category, step, step.Arguments.Count > 0 && manner == Manner.Simple ? Manner.Extended : manner, dice, isFirst: i == 0, scenario.Writes || scenario.OwnBlock);
+        }
+
+        if (isBlock)
+        {
+            await BothAsync("ROLLBACK", mayFail: true);
+        }
+
+        if (scenario.Last is { } last)
+        {
+            await BothAsync(last);
+        }
+
+        if (manner == Manner.Named)
+        {
+            await BothAsync("DEALLOCATE ALL", mayFail: true);
+        }
+
+        if (scenario.Writes)
+        {
+            var text = string.Join(' ', scenario.Steps.Select(s => s.Sql));
+            foreach (var table in DifferentialTables.All.Where(t => text.Contains(t.Name, StringComparison.Ordinal)))
+            {
+                var problem = _options.Moves ? await _databases.CheckSeenRowsAsync(table) : await _databases.CheckRowsAsync(table);
+                if (problem is not null)
+                {
+                    await FindAsync($"{category}: after {text}\n    {problem}");
+                    await _databases.ResetAsync(_options.Seed);
+                    return;
+                }
+            }
+        }
+    }
+
+    // Writes on several nodes, so that the block's own rows are to be seen.
+    private static readonly string[] BlockWrites =
+    [
+        "INSERT INTO customer (id, name, city, credit) VALUES (1001, 'c1', 'Rome', 12.5)",
+        "INSERT INTO orders (id, customer_id, amount) VALUES (1, 1002, 99)",
+        "DELETE FROM customer WHERE id = 6",
+        "UPDATE \"Item\" SET kind = 'tool' WHERE \"Code\" = 'code3'",
+        "UPDATE plain SET label = 'c7' WHERE id = 4",
+        "INSERT INTO city VALUES ('Ur', 'IQ', 7)",
+    ];
+
+    private async Task<bool> CompareAsync(string category, Step step, Manner manner, Dice dice, bool isFirst, bool mayChange)
+    {
+        var messages = Messages(step, manner, dice, isFirst);
+        // What only reads may be asked for at the same time; a write must not reach the plain database if it is refused.
+        var early = mayChange ? null : AskAsync(_databases.Plain, messages);
+        var found = new Answer(await AskAsync(_databases.Sharded, messages), step.IsOrdered);
+        if (found.Refusal is { } code && (found.SqlState is "0A000" or "54000" || (_options.Moves && found.SqlState == "40001")))
+        {
+            _tally.Refused(category, code);
+            await (early ?? Task.CompletedTask);
+            return false;
+        }
+
+        var expected = new Answer(await (early ?? AskAsync(_databases.Plain, messages)), step.IsOrdered);
+        if (found.IsSameAs(expected))
+        {
+            _tally.Same(category);
+            return true;
+        }
+
+        _tally.Wrong(category);
+        await FindAsync($"{category}, {manner}: {step.Sql}{(step.Arguments.Count > 0 ? $"\n    with {string.Join(", ", step.Arguments.Select(a => a.Text ?? "NULL"))}" : "")}\n    {expected.DifferenceFrom(found)}");
+        return false;
+    }
+
+    private static byte[][] Messages(Step step, Manner manner, Dice dice, bool isFirst)
+    {
+        if (manner == Manner.Simple)
+        {
+            return [Frontend.Query(step.Sql)];
+        }
+
+        var types = step.Arguments.Any(a => a.TypeOid != 0) ? step.Arguments.Select(a => a.TypeOid).ToArray() : [];
+        var isBinary = manner == Manner.Binary;
+        var values = step.Arguments.Select(a => Encode(a, isBinary)).ToArray();
+        int[] formats = [.. step.Arguments.Select(a => isBinary && IsInteger(a.TypeOid) ? 1 : 0)];
+        var name = manner == Manner.Named && step.Arguments.Count > 0 ? "s1" : "";
+        var bind = Frontend.Bind(name, "", formats, values, isBinary || (manner == Manner.Named && dice.Chance(30)) ? [1] : []);
+        return name.Length == 0
+            ? [Frontend.Parse(step.Sql, "", types), bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()]
+            : isFirst
+                ? [Frontend.Parse(step.Sql, name, types), Frontend.DescribeStatement(name), bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()]
+                : [bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()];
+    }
+
+    private static bool IsInteger(uint type) => type is Argument.Int4 or Argument.Int8;
+
+    private static byte[]? Encode(Argument argument, bool isBinary)
+    {
+        if (argument.Text is not { } text)
+        {
+            return null;
+        }
+
+        if (!isBinary || !IsInteger(argument.TypeOid))
+        {
+            return Encoding.UTF8.GetBytes(text);
+        }
+
+        var number = long.Parse(text, CultureInfo.InvariantCulture);
+        var bytes = new byte[argument.TypeOid == Argument.Int4 ? 4 : 8];
+        if (bytes.Length == 4)
+        {
+            BinaryPrimitives.WriteInt32BigEndian(bytes, (int)number);
+        }
+        else
+        {
+            BinaryPrimitives.WriteInt64BigEndian(bytes, number);
+        }
+
+        return bytes;
+    }
+
+    private async Task BothAsync(string sql, bool mayFail = false)
+    {
+        var message = new[] { Frontend.Query(sql) };
+        var (found, expected) = (new Answer(await AskAsync(_databases.Sharded, message), false), new Answer(await AskAsync(_databases.Plain, message), false));
+        if (!mayFail && !found.IsSameAs(expected))
+        {
+            await FindAsync($"block: {sql}\n    plain   {expected}\n    sharded {found}");
+        }
+    }
+
+    private static async Task<Transcript> AskAsync(ScriptedClient client, byte[][] messages)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        await client.SendAsync(messages);
+        var reply = await client.ReadUntilReadyAsync(patience.Token);
+        return reply.Status is not null ? reply : throw new IOException("the connection ended:\n" + reply);
+    }
+
+    private async Task CheckEndAsync()
+    {
+        foreach (var table in DifferentialTables.All)
+        {
+            if (await _databases.CheckRowsAsync(table) is { } problem)
+            {
+                await FindAsync("at the end: " + problem);
+            }
+        }
+
+        if (await _databases.CheckLeftoversAsync() is { } left)
+        {
+            await FindAsync("at the end: " + left);
+        }
+    }
+
+    private async Task FindAsync(string finding)
+    {
+        _findings.Add(finding);
+        await _output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"FOUND  seed {_options.Seed}, statement {_tally.Statements}, {finding}"));
+    }
+}
