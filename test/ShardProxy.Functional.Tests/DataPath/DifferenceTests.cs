@@ -86,27 +86,6 @@ internal sealed class DifferenceTests : DataPathFixture
     }
 
     [Test]
-    public async Task ADeadlockOverNodesEndsByATimeOut()
-    {
-        var (here, there) = await KeysAsync();
-        using var a = await Proxy.LoginAsync(("lock_timeout", "3s"));
-        using var b = await Proxy.LoginAsync();
-        foreach (var (client, key) in new[] { (a, here), (b, there) })
-        {
-            await client.QueryAsync("BEGIN");
-            await client.QueryAsync("SET LOCAL deadlock_timeout = '10ms'");
-            Assert.That((await client.QueryAsync($"UPDATE s SET n = 1 WHERE k = {key}")).Errors, Is.Empty);
-        }
-
-        var waiting = b.QueryAsync($"UPDATE s SET n = 1 WHERE k = {here}");
-        var ended = await a.QueryAsync($"UPDATE s SET n = 1 WHERE k = {there}");
-        Assert.That(ended.SqlState, Is.EqualTo("55P03"), "no server sees the circle; the client's own time-out ends it");
-        await a.QueryAsync("ROLLBACK");
-        Assert.That((await waiting).Errors, Is.Empty);
-        await b.QueryAsync("ROLLBACK");
-    }
-
-    [Test]
     public async Task TheHomeNodeSpeaksForAll()
     {
         // The same rows in another order on the other nodes.
