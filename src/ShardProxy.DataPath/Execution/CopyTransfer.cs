@@ -11,7 +11,6 @@ namespace ShardProxy.DataPath.Execution;
 /// </summary>
 internal static class CopyTransfer
 {
-    private const int MaxFrameBytes = int.MaxValue - 16;
     private const int FlushBytes = 64 * 1024;
     private const int MaxInspectedBytes = 32 * 1024;
 
@@ -31,20 +30,7 @@ internal static class CopyTransfer
         var carried = new Carried(source, target, maxBytes, maxRows);
         try
         {
-            while (source.Owed.Count > 0)
-            {
-                var result = await source.Input.ReadAsync().ConfigureAwait(false);
-                source.Input.AdvanceTo(carried.Take(result.Buffer), result.Buffer.End);
-                if (result.IsCompleted && source.Owed.Count > 0)
-                {
-                    throw new EndOfStreamException("the server was lost");
-                }
-
-                if (target is { Output.UnflushedBytes: >= FlushBytes })
-                {
-                    await FlushAsync(target).ConfigureAwait(false);
-                }
-            }
+            await carried.RunAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or InvalidOperationException or OperationCanceledException or ProtocolException)
         {
@@ -59,107 +45,43 @@ internal static class CopyTransfer
         return new Outcome(carried.Error, carried.Bytes, carried.Rows);
     }
 
-    private static async ValueTask FlushAsync(ServerConnection target)
+    private sealed class Carried(ServerConnection source, ServerConnection? target, long maxBytes, long maxRows) : FrameTransfer(source, MaxInspectedBytes)
     {
-        try
-        {
-            await target.Output.FlushAsync().ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is IOException or InvalidOperationException)
-        {
-            target.GiveUp();
-            throw new EndOfStreamException("the server was lost", e);
-        }
-    }
-
-    /// <summary>One source's messages as they come in, cut anywhere.</summary>
-    private sealed class Carried(ServerConnection source, ServerConnection? target, long maxBytes, long maxRows)
-    {
-        // Bytes still to come of a frame whose header has passed, and whether the target gets them.
-        private int _rest;
-        private bool _restIsCarried;
-
-        public byte[]? Error { get; private set; }
-
         public long Bytes { get; private set; }
 
         public long Rows { get; private set; }
 
-        /// <summary>Takes all whole frames, and parts of long ones; the position up to which it did.</summary>
-        public SequencePosition Take(in ReadOnlySequence<byte> buffer)
+        public ValueTask RunAsync() => ReadAsync(FlushAsync);
+
+        protected override bool IsRow(byte tag) => tag == BackendTag.CopyData;
+
+        protected override IBufferWriter<byte>? Route(in FrameHeader header, in ReadOnlySequence<byte> payload)
         {
-            var left = buffer;
-            if (_rest > 0)
+            if (header.Tag != BackendTag.CopyData)
             {
-                var take = (int)Math.Min(_rest, left.Length);
-                Pass(left.Slice(0, take), _restIsCarried);
-                _rest -= take;
-                left = left.Slice(take);
+                return null;
             }
 
-            while (FrameHeader.TryRead(left, MaxFrameBytes, out var header))
-            {
-                var isWhole = left.Length >= header.TotalBytes;
-                var isCarried = header.Tag == BackendTag.CopyData;
-                if (!isWhole && !isCarried && header.PayloadBytes <= MaxInspectedBytes)
-                {
-                    break;
-                }
-
-                if (isCarried)
-                {
-                    Bytes += header.PayloadBytes;
-                    Rows++;
-                    isCarried = target is not null && Bytes <= maxBytes && Rows <= maxRows;
-                }
-                else
-                {
-                    Handle(header.Tag, isWhole ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default);
-                }
-
-                var taken = (int)Math.Min(header.TotalBytes, left.Length);
-                Pass(left.Slice(0, taken), isCarried);
-                _rest = header.TotalBytes - taken;
-                _restIsCarried = isCarried;
-                left = left.Slice(taken);
-            }
-
-            return left.Start;
+            Bytes += header.PayloadBytes;
+            Rows++;
+            return Bytes <= maxBytes && Rows <= maxRows ? target?.Output : null;
         }
 
-        private void Handle(byte tag, in ReadOnlySequence<byte> payload)
+        private async ValueTask FlushAsync()
         {
-            switch (tag)
-            {
-                case BackendTag.ErrorResponse:
-                    Error ??= payload.IsEmpty ? throw new ProtocolException("08P01", "an error of a server is too long") : payload.ToArray();
-                    if (ErrorFields.Read(Error).Severity is "FATAL" or "PANIC")
-                    {
-                        source.LastWords ??= Error;
-                        throw new EndOfStreamException("the server ended the session");
-                    }
-
-                    break;
-                case BackendTag.NotificationResponse when !payload.IsEmpty:
-                    source.Notifications.Add(payload.ToArray());
-                    break;
-                case BackendTag.ReadyForQuery:
-                    source.Status = payload.FirstSpan[0];
-                    source.Owed.Dequeue();
-                    break;
-            }
-        }
-
-        private void Pass(in ReadOnlySequence<byte> bytes, bool isCarried)
-        {
-            if (!isCarried)
+            if (target is not { Output.UnflushedBytes: >= FlushBytes })
             {
                 return;
             }
 
-            foreach (var segment in bytes)
+            try
             {
-                target!.Output.Write(segment.Span);
+                await target.Output.FlushAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or InvalidOperationException)
+            {
+                target.GiveUp();
+                throw new EndOfStreamException("the server was lost", e);
             }
         }
     }

@@ -38,23 +38,16 @@ internal static class ScatterExecutor
         }
 
         var reached = 0;
+        var isDescribed = !describesRows;
         try
         {
             await Task.WhenAll(servers.Select(s => s.Output.FlushAsync().AsTask())).ConfigureAwait(false);
             long rows = 0;
-            var isDescribed = !describesRows;
             byte[]? error = null;
             for (; reached < servers.Length; reached++)
             {
-                var transfer = new RowTransfer(session, servers[reached]);
-                await transfer.RunAsync(description =>
-                {
-                    if (!isDescribed)
-                    {
-                        MessageWriter.Raw(session.Output, BackendTag.RowDescription, description);
-                        isDescribed = true;
-                    }
-                }).ConfigureAwait(false);
+                var transfer = new RowTransfer(session, servers[reached], Describe);
+                await transfer.RunAsync().ConfigureAwait(false);
                 rows += transfer.Rows;
                 if (transfer.Error is not null)
                 {
@@ -86,6 +79,15 @@ internal static class ScatterExecutor
                     // It would go on sending rows that nobody wants.
                     server.MarkBroken();
                 }
+            }
+        }
+
+        void Describe(byte[] description)
+        {
+            if (!isDescribed)
+            {
+                MessageWriter.Raw(session.Output, BackendTag.RowDescription, description);
+                isDescribed = true;
             }
         }
     }

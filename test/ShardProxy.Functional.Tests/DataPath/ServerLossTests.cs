@@ -64,6 +64,34 @@ internal sealed class ServerLossTests
         Assert.That((await next.QueryAsync("SELECT 1")).Types, Is.EqualTo("TDDCZ"));
     }
 
+    /// <summary>The same over several nodes, where the proxy carries the rows itself.</summary>
+    [TestCase("SELECT v AS cut FROM a")]
+    [TestCase("UPDATE a SET v = 'cut' RETURNING v")]
+    public async Task AStatementOverNodesCutInTheMiddleOfItsRows(string sql)
+    {
+        await using var first = FakeBackend.Start(text => text.Contains("cut", StringComparison.Ordinal)
+            ? FakeReply.Raw(Backend.RowDescription("v"), Backend.DataRow("1"), Backend.DataRow("22")[..^1]).Then(FakeReply.Cut())
+            : FakeReply.Command("OK"));
+        await using var second = FakeBackend.Start(_ => FakeReply.Command("OK"));
+        await using var proxy = await StartAsync(first, second);
+        using var client = await proxy.LoginAsync();
+        await client.SendAsync(Query(sql));
+        var messages = new List<WireMessage>();
+        try
+        {
+            while (await client.ReadAsync() is { } message)
+            {
+                messages.Add(message);
+            }
+        }
+        catch (EndOfStreamException)
+        {
+            // Inside the row.
+        }
+
+        Assert.That(messages.Select(m => m.Type), Is.EqualTo("TD"), "an answer was made up");
+    }
+
     /// <summary>A server that says what it was not asked is closed: what it says next would be another client's answer.</summary>
     [Test]
     public async Task AServerThatAnswersUnaskedIsNotUsedAgain()
