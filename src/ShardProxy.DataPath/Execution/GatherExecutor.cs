@@ -268,15 +268,7 @@ internal sealed class GatherExecutor
     {
         var workspace = _workspace!;
         SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
-        MessageWriter.Header(workspace.Output, FrontendTag.Parse, StatementName.Length + 1 + _sql.Final.Length + 1 + 2 + (4 * Types.Length));
-        MessageWriter.Text(workspace.Output, StatementName);
-        MessageWriter.Text(workspace.Output, _sql.Final);
-        MessageWriter.Int16(workspace.Output, (short)Types.Length);
-        foreach (var type in Types)
-        {
-            MessageWriter.Int32(workspace.Output, (int)type);
-        }
-
+        MessageWriter.Parse(workspace.Output, Encoding.ASCII.GetBytes(StatementName), _sql.Final, Types.AsSpan());
         MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
         MessageWriter.Empty(workspace.Output, FrontendTag.Sync);
         workspace.Owed.Enqueue(ReplyKind.Sync, isHidden: true);

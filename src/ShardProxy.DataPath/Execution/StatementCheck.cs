@@ -11,15 +11,7 @@ internal static class StatementCheck
     public static async ValueTask<DialogResult> RunAsync(ServerConnection server, ReadOnlyMemory<byte> sql, uint[] types)
     {
         server.UnnamedStatement = null;
-        MessageWriter.Header(server.Output, FrontendTag.Parse, 1 + sql.Length + 1 + 2 + (4 * types.Length));
-        MessageWriter.Text(server.Output, ""u8);
-        MessageWriter.Text(server.Output, sql.Span);
-        MessageWriter.Int16(server.Output, (short)types.Length);
-        foreach (var type in types)
-        {
-            MessageWriter.Int32(server.Output, (int)type);
-        }
-
+        MessageWriter.Parse(server.Output, ""u8, sql.Span, types.AsSpan());
         MessageWriter.Target(server.Output, FrontendTag.Describe, (byte)'S', ""u8);
         MessageWriter.Empty(server.Output, FrontendTag.Sync);
         server.Owed.Enqueue(ReplyKind.Sync, isHidden: true);

@@ -28,15 +28,7 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
 
         var output = server.Output;
         var types = ParameterTypes ?? parameters.TypeOids;
-        MessageWriter.Header(output, FrontendTag.Parse, 1 + Sql.Length + 1 + 2 + (4 * types.Length));
-        MessageWriter.Text(output, ""u8);
-        MessageWriter.Text(output, Sql.Span);
-        MessageWriter.Int16(output, (short)types.Length);
-        foreach (var oid in types)
-        {
-            MessageWriter.Int32(output, (int)oid);
-        }
-
+        MessageWriter.Parse(output, ""u8, Sql.Span, types.AsSpan());
         var body = parameters.Payload[parameters.BodyOffset..(TextResults ? parameters.ResultFormatsOffset : parameters.PayloadBytes)];
         MessageWriter.Header(output, FrontendTag.Bind, 2 + body.Length + (TextResults ? 2 : 0));
         MessageWriter.Text(output, ""u8);

@@ -82,6 +82,19 @@ public static class MessageWriter
         to.Write(encodedTypes);
     }
 
+    /// <summary>Parse: statement name, text, OIDs of the parameters' types.</summary>
+    public static void Parse(IBufferWriter<byte> to, ReadOnlySpan<byte> name, ReadOnlySpan<byte> sql, ReadOnlySpan<uint> typeOids)
+    {
+        Header(to, FrontendTag.Parse, name.Length + 1 + sql.Length + 1 + 2 + (4 * typeOids.Length));
+        Text(to, name);
+        Text(to, sql);
+        Int16(to, (short)typeOids.Length);
+        foreach (var oid in typeOids)
+        {
+            Int32(to, (int)oid);
+        }
+    }
+
     /// <summary>Describe or Close of a statement ('S') or portal ('P').</summary>
     public static void Target(IBufferWriter<byte> to, byte tag, byte kind, ReadOnlySpan<byte> name)
     {
