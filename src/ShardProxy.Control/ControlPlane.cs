@@ -60,7 +60,11 @@ public sealed class ControlPlane : IAsyncDisposable
         _schema = new SchemaRefresher(_catalog, _connections, fleet);
         _ranges = new RangeSplitter(_catalog, fleet);
         _inDoubt = new InDoubtResolver(_catalog, _connections, options.InDoubtAge);
+        Sequences = new SequenceSource(_catalog, _connections);
     }
+
+    /// <summary>Numbers of the home node's sequences.</summary>
+    public ISequenceSource Sequences { get; }
 
     /// <summary>The catalog's placement, for whoever needs to read it.</summary>
     public RoutingCatalog Catalog => _catalog;

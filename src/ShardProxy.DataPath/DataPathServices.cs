@@ -23,7 +23,8 @@ internal sealed record DataPathServices(
     DataPathCounters Counters,
     IConsole Console,
     ISchemaObserver SchemaObserver,
-    string BootId)
+    string BootId,
+    SequenceBlocks Sequences)
 {
     /// <summary>The options in force now.</summary>
     public DataPathOptions Options => Live.Current;

@@ -52,6 +52,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         INodeAddress addresses,
         IConsole console,
         ISchemaObserver schemaObserver,
+        ISequenceSource sequences,
         TimeProvider time,
         ILoggerFactory loggers)
     {
@@ -73,7 +74,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         var live = new LiveOptions(options);
         _services = new DataPathServices(
             live, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(live, connector, time, Random.Shared), connector, Recorder,
-            new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant());
+            new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant(), new SequenceBlocks(sequences, time));
         _explainer = new RouteExplainer(_services);
         _control = new DataPlaneControl(_services, _registry);
         _instruments = new DataPathInstruments(this);

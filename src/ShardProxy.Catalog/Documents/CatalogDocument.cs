@@ -51,7 +51,15 @@ internal sealed record GroupDocument(int Id, string Name, int Method, ImmutableA
 
 internal sealed record NameDocument(string Schema, string Name);
 
-internal sealed record ColumnDocument(string Name, uint Type, int Modifier, bool NotNull, bool Generated);
+internal sealed record ColumnDocument(string Name, uint Type, int Modifier, bool NotNull, bool Generated)
+{
+    /// <summary>0 for none.</summary>
+    public int DefaultKind { get; init; }
+
+    public string? DefaultText { get; init; }
+
+    public char DefaultIdentity { get; init; } = ' ';
+}
 
 internal sealed record TableDocument(
     string Schema, string Name, int Placement, int Group, ImmutableArray<int> Key, ImmutableArray<ColumnDocument> Columns, bool Changing);

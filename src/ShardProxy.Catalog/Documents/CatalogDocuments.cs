@@ -49,7 +49,12 @@ internal static class CatalogDocuments
             (int)t.Placement,
             t.GroupId,
             t.KeyColumns,
-            [.. t.Columns.Select(c => new ColumnDocument(c.Name, c.TypeOid, c.TypeModifier, c.IsNotNull, c.IsGenerated))],
+            [.. t.Columns.Select(c => new ColumnDocument(c.Name, c.TypeOid, c.TypeModifier, c.IsNotNull, c.IsGenerated)
+            {
+                DefaultKind = (int?)c.Default?.Kind ?? 0,
+                DefaultText = c.Default?.Text,
+                DefaultIdentity = c.Default?.Identity ?? ' ',
+            })],
             t.IsChanging))],
         Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase))],
         OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
@@ -77,7 +82,10 @@ internal static class CatalogDocuments
             Placement = (TablePlacement)t.Placement,
             GroupId = t.Group,
             KeyColumns = t.Key,
-            Columns = [.. t.Columns.Select(c => new TableColumn(c.Name, c.Type, c.Modifier, c.NotNull, c.Generated))],
+            Columns = [.. t.Columns.Select(c => new TableColumn(c.Name, c.Type, c.Modifier, c.NotNull, c.Generated)
+            {
+                Default = c.DefaultKind == 0 ? null : new ColumnDefault((ColumnDefaultKind)c.DefaultKind, c.DefaultText ?? "", c.DefaultIdentity),
+            })],
             IsChanging = t.Changing,
         })],
         Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase))],

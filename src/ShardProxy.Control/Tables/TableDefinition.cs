@@ -1,14 +1,38 @@
 using System.Collections.Immutable;
+using System.Text.RegularExpressions;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control.Tables;
 
 /// <summary>A column as pg_catalog describes it, with everything needed to create it elsewhere.</summary>
-internal sealed record ColumnDefinition(
+internal sealed partial record ColumnDefinition(
     int Number, string Name, uint TypeOid, int TypeModifier, string TypeSql, string? CollationSql, bool HasBuiltInDeterministicCollation, bool IsNotNull,
-    string? DefaultSql, char Identity, bool IsGenerated, string? OwnedSequence)
+    string? DefaultSql, char Identity, bool IsGenerated, string? OwnedSequence, string? SequenceName)
 {
-    public TableColumn ToColumn() => new(Name, TypeOid, TypeModifier, IsNotNull, IsGenerated);
+    private const int MaxConstantLength = 1000;
+
+    public TableColumn ToColumn() => new(Name, TypeOid, TypeModifier, IsNotNull, IsGenerated) { Default = ToDefault() };
+
+    private ColumnDefault? ToDefault()
+    {
+        if (Identity is 'a' or 'd')
+        {
+            return new ColumnDefault(ColumnDefaultKind.Sequence, SequenceName!, Identity);
+        }
+
+        return IsGenerated || DefaultSql is null ? null
+            : SequenceName is not null && Draw().IsMatch(DefaultSql) ? new ColumnDefault(ColumnDefaultKind.Sequence, SequenceName)
+            : DefaultSql == "gen_random_uuid()" ? new ColumnDefault(ColumnDefaultKind.RandomUuid, "")
+            : DefaultSql.Length <= MaxConstantLength && Constant().IsMatch(DefaultSql) ? new ColumnDefault(ColumnDefaultKind.Constant, DefaultSql)
+            : new ColumnDefault(ColumnDefaultKind.Expression, "");
+    }
+
+    // As pg_get_expr writes them.
+    [GeneratedRegex(@"^nextval\('([^']|'')+'::regclass\)$", RegexOptions.CultureInvariant)]
+    private static partial Regex Draw();
+
+    [GeneratedRegex(@"^('([^'\\]|'')*'|\d+)(::(smallint|integer|bigint|text|uuid|character varying))?$", RegexOptions.CultureInvariant)]
+    private static partial Regex Constant();
 }
 
 /// <summary>A constraint, index or trigger: its name and the SQL that pg_catalog reconstructs.</summary>

@@ -26,7 +26,13 @@ internal static class TableInspector
                CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END,
                coalesce(co.collisdeterministic AND co.oid < 16384, true), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated <> '',
                (SELECT sq.oid::regclass::text FROM pg_depend p JOIN pg_class sq ON sq.oid = p.refobjid AND sq.relkind = 'S'
-                WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass LIMIT 1)
+                WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass LIMIT 1),
+               (SELECT quote_ident(n.nspname) || '.' || quote_ident(sq.relname)
+                FROM pg_depend p JOIN pg_class sq ON sq.relkind = 'S' JOIN pg_namespace n ON n.oid = sq.relnamespace
+                WHERE CASE WHEN a.attidentity = ''
+                      THEN p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid = sq.oid
+                      ELSE p.classid = 'pg_class'::regclass AND p.objid = sq.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid
+                           AND p.refobjsubid = a.attnum AND p.deptype = 'i' END LIMIT 1)
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -109,7 +115,7 @@ internal static class TableInspector
             ColumnsSql,
             r => new ColumnDefinition(
                 r.GetInt32(0), r.GetString(1), r.GetFieldValue<uint>(2), r.GetInt32(3), r.GetString(4), Text(r, 5), r.GetBoolean(6), r.GetBoolean(7), Text(r, 8),
-                r.GetChar(9), r.GetBoolean(10), Text(r, 11)),
+                r.GetChar(9), r.GetBoolean(10), Text(r, 11), Text(r, 12)),
             cancellationToken,
             name.ToString()),
     ];

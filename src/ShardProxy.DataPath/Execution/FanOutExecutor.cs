@@ -21,6 +21,18 @@ internal static class FanOutExecutor
     /// </summary>
     public static async ValueTask RunAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand sql, bool describesRows)
     {
+        try
+        {
+            await RunPlanAsync(session, plan, table, shape, sql, describesRows).ConfigureAwait(false);
+        }
+        finally
+        {
+            session.Services.Sequences.Follow(shape);
+        }
+    }
+
+    private static async ValueTask RunPlanAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand sql, bool describesRows)
+    {
         if (plan.Kind == RouteKind.BroadcastOutside)
         {
             await RunOutsideAsync(session, plan, table, sql).ConfigureAwait(false);

@@ -119,6 +119,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.Gather when plan.IsPartial => $"all nodes ({all}), each answers for its own rows, combined on {home} by PostgreSQL",
         RouteKind.Gather => $"all nodes ({all}), the rows it needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.SplitInsert => $"the nodes of its rows (of {all}), each its own, committed in two phases",
+        RouteKind.DefaultKeys => $"{Made(plan)} made by the proxy, then the nodes of its rows (of {all})",
         RouteKind.PullInsert => $"the query's rows are fetched and copied to their nodes (of {all}), committed in two phases",
         RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
         RouteKind.Enclosed => $"all nodes ({all}), the rows its query needs gathered on {home}, finished there by PostgreSQL",
@@ -126,6 +127,12 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.CopyReplicated => $"all nodes ({all}), every row to each, committed in two phases",
         _ => plan.Kind.ToString(),
     };
+
+    private static string Made(RoutePlan plan) => string.Join(" and ", plan.DefaultedKeys.Select(k => k.Column.Default switch
+    {
+        { Kind: Model.Topology.ColumnDefaultKind.Sequence } sequence => $"{k.Column.Name} (of sequence {sequence.Text})",
+        _ => k.Column.Name,
+    }));
 
     private static IEnumerable<string> Refusal(ShardProxyError error)
     {

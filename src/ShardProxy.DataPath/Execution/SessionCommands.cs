@@ -46,6 +46,7 @@ internal static class SessionCommands
 
         session.Prepared.Clear();
         session.SequenceServer = null;
+        session.DrawnNumbers.Clear();
         foreach (var held in session.HeldServers())
         {
             await DiscardAsync(session, held).ConfigureAwait(false);

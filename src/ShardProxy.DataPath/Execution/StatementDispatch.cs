@@ -73,6 +73,10 @@ internal static class StatementDispatch
                 case RouteKind.Refuse:
                     dispatch = new Dispatch(plan, table, 0, null, plan.Refusal);
                     return true;
+                case RouteKind.DefaultKeys:
+                    // Whoever can make the values has done so before.
+                    dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.UnprovenKey);
+                    return true;
                 case RouteKind.ByKey:
                     if (UsesTextKey(plan) && !HasUtf8(session))
                     {

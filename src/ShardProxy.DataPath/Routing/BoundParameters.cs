@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
 using ShardProxy.Wire.Framing;
 
 namespace ShardProxy.DataPath.Routing;
@@ -92,6 +95,56 @@ internal sealed class BoundParameters
         }
 
         reader.RequireEnd();
+    }
+
+    /// <summary>Adds text parameters behind the statement's own.</summary>
+    /// <param name="values">Their values; UTF-8.</param>
+    /// <param name="own">How many the statement itself has: any number but that the server refuses, and it stays so.</param>
+    /// <param name="typeOids">Types of all, those included.</param>
+    public void Append(IReadOnlyList<string> values, int own, uint[] typeOids)
+    {
+        if (Count != own)
+        {
+            return;
+        }
+
+        var old = Payload.ToArray();
+        var body = new ArrayBufferWriter<byte>(old.Length + (values.Count * 16));
+        body.Write(old.AsSpan(0, BodyOffset));
+        var formats = _formatCount == 0 ? 0 : Count + values.Count;
+        Int16(body, formats);
+        for (var i = 0; i < formats; i++)
+        {
+            Int16(body, i < Count && IsBinary(i) ? 1 : 0);
+        }
+
+        Int16(body, Count + values.Count);
+        for (var i = 0; i < Count; i++)
+        {
+            Int32(body, _values[i].Length);
+            body.Write(IsNull(i) ? default : Value(i));
+        }
+
+        foreach (var value in values)
+        {
+            Int32(body, Encoding.UTF8.GetByteCount(value));
+            Encoding.UTF8.GetBytes(value, body);
+        }
+
+        body.Write(old.AsSpan(ResultFormatsOffset));
+        Read(body.WrittenSpan, typeOids);
+    }
+
+    private static void Int16(ArrayBufferWriter<byte> output, int value)
+    {
+        BinaryPrimitives.WriteInt16BigEndian(output.GetSpan(2), (short)value);
+        output.Advance(2);
+    }
+
+    private static void Int32(ArrayBufferWriter<byte> output, int value)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(output.GetSpan(4), value);
+        output.Advance(4);
     }
 
     public bool IsNull(int index) => _values[index].Length < 0;

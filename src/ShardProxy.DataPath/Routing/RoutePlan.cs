@@ -38,6 +38,9 @@ internal enum RouteKind
     /// <summary>INSERT … VALUES with rows of several nodes: each node gets its own.</summary>
     SplitInsert,
 
+    /// <summary>INSERT that leaves its key to a default: the values are made, then it is planned again with them.</summary>
+    DefaultKeys,
+
     /// <summary>INSERT … SELECT: the query's rows are fetched and copied to their nodes.</summary>
     PullInsert,
 
@@ -86,6 +89,9 @@ internal sealed record RoutePlan
 
     /// <summary>Keys to look up: for <see cref="RouteKind.ByKey"/> all must be on one node; those of a write on several nodes tell which.</summary>
     public ImmutableArray<KeyLookup> Lookups { get; init; } = [];
+
+    /// <summary>For <see cref="RouteKind.DefaultKeys"/>.</summary>
+    public ImmutableArray<DefaultedKey> DefaultedKeys { get; init; } = [];
 
     /// <summary>Placed tables named by the statement.</summary>
     public ImmutableArray<PlacedTable> Tables { get; init; } = [];

@@ -189,9 +189,9 @@ internal static class RoutePlanner
                 return Refuse(table, RoutingErrors.KeyUpdate);
             }
 
-            if (!InsertKeys.TryAdd(insert, target, lookups))
+            if (KeyDefaults.Ignores(insert, target) || !InsertKeys.TryAdd(insert, target, lookups))
             {
-                return Refuse(table, insert.Source == InsertSource.Values ? RoutingErrors.UnprovenKey : RoutingErrors.NoKey);
+                return KeyDefaults.TryPlan(shape, insert, target, table) ?? Refuse(table, insert.Source == InsertSource.Values ? RoutingErrors.UnprovenKey : RoutingErrors.NoKey);
             }
         }
         else if (shape.Relations.Any(r => r.Role == RelationRole.Insert && placed[r.Index] is not null))

@@ -222,6 +222,12 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
+        if (OwnValues.Concerns(session, statement) && !await OwnValues.GiveAsync(session, _pipeline, portal).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        statement = portal.Statement;
         while (true)
         {
             await DispatchAsync(portal).ConfigureAwait(false);

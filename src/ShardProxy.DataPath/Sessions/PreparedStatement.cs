@@ -47,6 +47,9 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
     /// <summary>What it takes in memory, about: its text and types, and some for the objects around them.</summary>
     public int Bytes => Overhead + Sql.Length + EncodedTypes.Length;
 
+    /// <summary>The statement in its place that has parameters for the keys it leaves to their defaults, and the placement that is for.</summary>
+    public (PreparedStatement Statement, long PlacementVersion)? Derived { get; set; }
+
     /// <summary>Its Parse failed: the client does not have it.</summary>
     public bool IsGone { get; set; }
 

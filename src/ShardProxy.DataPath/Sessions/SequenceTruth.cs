@@ -90,6 +90,7 @@ internal static class SequenceTruth
         else
         {
             session.SequenceServer = server;
+            session.DrawnNumbers.IsLast &= ReferenceEquals(session.DrawnNumbers.Statement, shape);
         }
 
         if (!isOwn)
@@ -111,6 +112,7 @@ internal static class SequenceTruth
         server.Found &= ~StateKinds.Sequences;
         server.SequenceOwner = 0;
         session.SequenceServer = null;
+        session.DrawnNumbers.Clear();
     }
 
     // In front of the statement at hand, in the protocol that is under way.

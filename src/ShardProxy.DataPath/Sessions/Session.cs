@@ -124,6 +124,9 @@ internal sealed class Session
     /// <summary>The server on which the session last ran a statement that may have drawn from a sequence.</summary>
     public ServerConnection? SequenceServer { get; set; }
 
+    /// <summary>Numbers drawn for it by the proxy itself.</summary>
+    public DrawnNumbers DrawnNumbers { get; } = new();
+
     /// <summary>The server the next lease should get, if it is idle.</summary>
     public ServerConnection? NextServer { get; set; }
 

@@ -130,6 +130,16 @@ internal sealed class SimpleQuery(Session session)
             return false;
         }
 
+        if (!isTransparent && OwnValues.MayConcern(session, shape))
+        {
+            if (await OwnValues.OfSimpleAsync(session, shape, text[start..]).ConfigureAwait(false) is not { } own)
+            {
+                return false;
+            }
+
+            (shape, payload, text, start) = own.Terminated is { } made ? (own.Shape, made, made.AsMemory(0, made.Length - 1), 0) : (shape, payload, text, start);
+        }
+
         session.Relay.ForwardsReady = !LeavesState(session, shape, text.Span);
         for (var fences = 0; ; fences++)
         {
@@ -342,6 +352,7 @@ internal sealed class SimpleQuery(Session session)
         }
 
         StatementNames.Follow(session, shape, server);
+        session.Services.Sequences.Follow(shape);
 
         // What could not be read did nothing.
         var didNothing = shape.Kind == StatementKind.Unparsable && session.Relay.Error is { SqlState: "42601" };

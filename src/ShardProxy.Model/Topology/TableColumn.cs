@@ -6,4 +6,8 @@ namespace ShardProxy.Model.Topology;
 /// <param name="TypeModifier"><c>atttypmod</c>, -1 when none; for varchar(n) it is n + 4.</param>
 /// <param name="IsNotNull">A NOT NULL constraint exists.</param>
 /// <param name="IsGenerated">A stored generated column: cannot be written, does not take part in COPY's default list.</param>
-public sealed record TableColumn(string Name, uint TypeOid, int TypeModifier, bool IsNotNull, bool IsGenerated);
+public sealed record TableColumn(string Name, uint TypeOid, int TypeModifier, bool IsNotNull, bool IsGenerated)
+{
+    /// <summary>What stands for a value that is left out; null for NULL.</summary>
+    public ColumnDefault? Default { get; init; }
+}

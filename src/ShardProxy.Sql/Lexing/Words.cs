@@ -13,7 +13,7 @@ internal static class Words
 
         for (var i = 0; i < word.Length; i++)
         {
-            if ((word[i] | 0x20) != lower[i])
+            if ((word[i] is >= (byte)'A' and <= (byte)'Z' ? word[i] | 0x20 : word[i]) != lower[i])
             {
                 return false;
             }

@@ -24,7 +24,16 @@ public sealed record InsertSummary(
     bool HasReturning)
 {
     /// <summary>Where each of <see cref="Rows"/> stands, its parentheses included; empty when that is not certain.</summary>
-    public ImmutableArray<TokenRange> RowTokens { get; init; } = [];
+    public ImmutableArray<TokenRange> RowTokens => Places?.Rows ?? [];
+
+    /// <summary>Where its parts stand; null when that is not certain, and for INSERT … SELECT.</summary>
+    public InsertPlaces? Places { get; init; }
+
+    /// <summary>Positions of a row at which every row has DEFAULT.</summary>
+    public ImmutableArray<int> DefaultPositions { get; init; } = [];
+
+    /// <summary>OVERRIDING USER VALUE: what is given for an identity column does not count.</summary>
+    public bool OverridesByUser { get; init; }
 
     /// <summary>Where the query of an INSERT … SELECT stands that ends with it; null when that is not certain.</summary>
     public TokenRange? QueryTokens { get; init; }

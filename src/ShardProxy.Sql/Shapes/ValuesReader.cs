@@ -3,31 +3,39 @@ using System.Collections.Immutable;
 namespace ShardProxy.Sql.Shapes;
 
 /// <summary>
-/// Finds where the rows of an INSERT … VALUES stand in its text. The tree has no places of rows: every token from the target's name to the last
-/// parenthesis is one this reader expects, and the rows it finds are as many and as wide as the tree's; else it finds none.
+/// Finds where the parts of an INSERT … VALUES stand in its text. The tree has no places of rows: every token from the target's name to the last
+/// parenthesis is one this reader expects, and the rows it finds are as many and as wide as the tree's; else it finds nothing.
 /// </summary>
 internal sealed class ValuesReader(TokenTable tokens)
 {
-    /// <summary>The rows' first and last tokens, the parentheses; empty when that is not certain.</summary>
+    /// <summary>Where its parts stand; null when that is not certain.</summary>
     /// <param name="location">The byte at which the target's name stands.</param>
     /// <param name="hasColumns">A column list is there.</param>
-    /// <param name="widths">Values a row, row by row, as the tree has them.</param>
-    public ImmutableArray<TokenRange> Read(int location, bool hasColumns, IReadOnlyList<int> widths)
+    /// <param name="widths">Values a row, row by row, as the tree has them; none for DEFAULT VALUES.</param>
+    public InsertPlaces? Read(int location, bool hasColumns, IReadOnlyList<int> widths)
     {
         var i = AfterTarget(location, hasColumns);
         if (i < 0)
         {
-            return [];
+            return null;
         }
 
+        var nameEnd = AfterTarget(location, hasColumns: false) - 1;
+        var columnsEnd = hasColumns ? i - 1 : -1;
         if (tokens.IsWord(i, "overriding"u8))
         {
             i += 3;
         }
 
+        var values = i;
+        if (widths.Count == 0)
+        {
+            return tokens.IsWord(i, "default"u8) && tokens.IsWord(i + 1, "values"u8) ? new InsertPlaces(nameEnd, columnsEnd, values, []) : null;
+        }
+
         if (!tokens.IsWord(i, "values"u8))
         {
-            return [];
+            return null;
         }
 
         var rows = ImmutableArray.CreateBuilder<TokenRange>(widths.Count);
@@ -36,7 +44,7 @@ internal sealed class ValuesReader(TokenTable tokens)
             var first = ++i;
             if (rows.Count == widths.Count || !Skip(ref i, out var commas) || commas + 1 != widths[rows.Count])
             {
-                return [];
+                return null;
             }
 
             rows.Add(new TokenRange(first, i - 1));
@@ -44,7 +52,7 @@ internal sealed class ValuesReader(TokenTable tokens)
         while (tokens.IsSign(i, ','));
 
         var isEnd = i >= tokens.Count || tokens.IsSign(i, ';') || tokens.IsWord(i, "on"u8) || tokens.IsWord(i, "returning"u8);
-        return isEnd && rows.Count == widths.Count ? rows.ToImmutable() : [];
+        return isEnd && rows.Count == widths.Count ? new InsertPlaces(nameEnd, columnsEnd, values, rows.ToImmutable()) : null;
     }
 
     /// <summary>The query of an INSERT that has nothing behind it; null when its place is not certain.</summary>

@@ -13,7 +13,9 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
         var hasPartialColumns = insert.List("cols").Any(c => c.Is("ResTarget", out var fields) && fields.Has("indirection"));
         var source = InsertSource.DefaultValues;
         ImmutableArray<ImmutableArray<KeySource?>> rows = [];
-        ImmutableArray<TokenRange> places = [];
+        InsertPlaces? places = null;
+        ImmutableArray<int> defaults = [];
+        var location = insert.Field("relation")?.Location() ?? -1;
         if (insert.Field("selectStmt") is { } query)
         {
             source = InsertSource.Select;
@@ -21,10 +23,13 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
             {
                 source = InsertSource.Values;
                 rows = [.. select.List("valuesLists").Select(Row)];
-                places = rows.Length > 1 && !tokens.HasUnicodeNames
-                    ? new ValuesReader(tokens).Read(insert.Field("relation")?.Location() ?? -1, !columns.IsEmpty, [.. rows.Select(r => r.Length)])
-                    : [];
+                places = tokens.HasUnicodeNames ? null : new ValuesReader(tokens).Read(location, !columns.IsEmpty, [.. rows.Select(r => r.Length)]);
+                defaults = Defaults([.. select.List("valuesLists")]);
             }
+        }
+        else if (!hasPartialColumns && !tokens.HasUnicodeNames)
+        {
+            places = new ValuesReader(tokens).Read(location, !columns.IsEmpty, []);
         }
 
         var conflict = insert.Field("onConflictClause");
@@ -39,10 +44,12 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
             insert.Text("override") is not (null or "OVERRIDING_NOT_SET"),
             insert.Has("returningList"))
         {
-            RowTokens = places,
+            Places = places,
+            DefaultPositions = defaults,
+            OverridesByUser = insert.Text("override") is "OVERRIDING_USER_VALUE",
             QueryTokens = source == InsertSource.Select && !hasPartialColumns && conflict is null && !insert.Has("returningList") && !insert.Has("withClause") && !tokens.HasUnicodeNames
                 && insert.Text("override") is null or "OVERRIDING_NOT_SET"
-                ? new ValuesReader(tokens).Query(insert.Field("relation")?.Location() ?? -1, !columns.IsEmpty)
+                ? new ValuesReader(tokens).Query(location, !columns.IsEmpty)
                 : null,
         };
     }
@@ -81,6 +88,21 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
     }
 
     private ImmutableArray<KeySource?> Row(TreeNode row) => [.. row.AsList().Select(constants.Read)];
+
+    private static ImmutableArray<int> Defaults(ImmutableArray<TreeNode> rows)
+    {
+        var common = new SortedSet<int>(Enumerable.Range(0, rows[0].AsList().Count));
+        foreach (var row in rows)
+        {
+            common.IntersectWith(row.AsList().Index().Where(v => v.Item.Is("SetToDefault", out _)).Select(v => v.Index));
+            if (common.Count == 0)
+            {
+                break;
+            }
+        }
+
+        return [.. common];
+    }
 
     private static ImmutableArray<string> Assigned(IEnumerable<TreeNode> targets) => [.. targets.Select(Name)];
 

@@ -47,9 +47,10 @@ internal static class ProxyComposition
         var analyzer = new StatementAnalyzer(new SqlOptions { MaxShapes = options.Limits.MaxStatementShapes, MaxStatementBytes = options.Limits.MaxMessageBytes });
         var console = new DeferredConsole();
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
+        var sequences = new DeferredSequences();
         var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
         var planeOptions = DataPathSettings.Of(options, loggers);
-        var plane = new DataPlane(planeOptions, initial, analyzer, transport, new SystemNodeAddress(), console, schema, time, loggers);
+        var plane = new DataPlane(planeOptions, initial, analyzer, transport, new SystemNodeAddress(), console, schema, sequences, time, loggers);
 
         // Control plane.
         ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
@@ -71,6 +72,7 @@ internal static class ProxyComposition
             new PairedFleet(plane, handover),
             time);
         schema.Attach(control);
+        sequences.Attach(control);
 
         // Insight and planning.
         var topology = new TopologyView(plane);

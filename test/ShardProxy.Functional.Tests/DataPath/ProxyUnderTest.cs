@@ -79,7 +79,7 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
         var observer = new Observer();
         var all = nodes.Select((n, i) => new Node(i + 1, string.Create(CultureInfo.InvariantCulture, $"node{i + 1}"), n.Address.ToString(), n.Port, 0, i == 0)).ToImmutableArray();
         var plane = new DataPlane(
-            options, (placement ?? new Placement()).Build(all), analyzer, transport, new SystemNodeAddress(), new NoConsole(), observer, TimeProvider.System, NullLoggerFactory.Instance);
+            options, (placement ?? new Placement()).Build(all), analyzer, transport, new SystemNodeAddress(), new NoConsole(), observer, new NoSequences(), TimeProvider.System, NullLoggerFactory.Instance);
         await plane.StartAsync(CancellationToken.None);
         return new ProxyUnderTest(plane, analyzer, transport, observer, database) { Options = options };
     }
@@ -114,6 +114,12 @@ internal sealed class ProxyUnderTest : IAsyncDisposable
             new(ConsoleReply.Failed(new ShardProxyError("42601", "SHP-600", "there is no console here")));
 
         public ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken) => ExecuteAsync(statement, user, cancellationToken);
+    }
+
+    private sealed class NoSequences : ISequenceSource
+    {
+        public ValueTask<long[]> DrawAsync(string sequence, string? role, int count, CancellationToken cancellationToken) =>
+            throw new SequenceException("42P01", "there is no sequence here");
     }
 
     private sealed class Observer : ISchemaObserver

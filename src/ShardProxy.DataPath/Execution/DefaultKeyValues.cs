@@ -1,0 +1,138 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>Makes the keys that an INSERT leaves to their defaults, and the statement that has them.</summary>
+internal static class DefaultKeyValues
+{
+    /// <summary>The plan of an INSERT whose keys have to be made, or null.</summary>
+    public static RoutePlan? PlanOf(Session session, StatementShape shape) =>
+        shape.Insert is not null && session.IsSharded
+        && RoutePlanner.PlanFor(shape, session.Services.Holder.Current, session.HasDefaultSearchPath) is { Kind: RouteKind.DefaultKeys } plan ? plan : null;
+
+    /// <summary>The statement with the values as literals; null when a sequence refused, which the client has been told.</summary>
+    public static async ValueTask<byte[]?> WithLiteralsAsync(Session session, RoutePlan plan, StatementShape shape, ReadOnlyMemory<byte> statement)
+    {
+        if (await MakeAsync(session, plan, shape.Insert!).ConfigureAwait(false) is not { } values)
+        {
+            return null;
+        }
+
+        var text = Text(plan, shape.Insert!, statement, (row, index) => Literal(plan.DefaultedKeys[index], values[index]?[row]));
+        Note(session, plan, values);
+        return text;
+    }
+
+    /// <summary>The statement with a parameter for each value that is not the same for every row, numbered behind its own.</summary>
+    public static byte[] WithParameters(RoutePlan plan, StatementShape shape, ReadOnlyMemory<byte> statement)
+    {
+        var made = Made(plan).ToList();
+        return Text(plan, shape.Insert!, statement, (row, index) => made.IndexOf(index) is >= 0 and var place
+            ? string.Create(CultureInfo.InvariantCulture, $"${shape.ParameterCount + 1 + (row * made.Count) + place}")
+            : Literal(plan.DefaultedKeys[index], null));
+    }
+
+    /// <summary>Types of those parameters.</summary>
+    public static IEnumerable<uint> ParameterTypes(RoutePlan plan, InsertSummary insert) =>
+        Enumerable.Range(0, insert.RowCount).SelectMany(_ => Made(plan)).Select(i => plan.DefaultedKeys[i].Column.TypeOid);
+
+    /// <summary>Their values as text, in order; null when a sequence refused, which the client has been told.</summary>
+    public static async ValueTask<List<string>?> ParametersAsync(Session session, RoutePlan plan, StatementShape shape)
+    {
+        if (await MakeAsync(session, plan, shape.Insert!).ConfigureAwait(false) is not { } values)
+        {
+            return null;
+        }
+
+        Note(session, plan, values);
+        return [.. Enumerable.Range(0, shape.Insert!.RowCount).SelectMany(row => Made(plan).Select(i => values[i]![row]))];
+    }
+
+    private static IEnumerable<int> Made(RoutePlan plan) =>
+        plan.DefaultedKeys.Index().Where(k => k.Item.Column.Default is { Kind: ColumnDefaultKind.Sequence or ColumnDefaultKind.RandomUuid }).Select(k => k.Index);
+
+    // By key column its value for each row; null for those that are the same for every row.
+    private static async ValueTask<string[]?[]?> MakeAsync(Session session, RoutePlan plan, InsertSummary insert)
+    {
+        var rows = insert.RowCount;
+        var values = new string[]?[plan.DefaultedKeys.Length];
+        foreach (var index in Made(plan))
+        {
+            var made = plan.DefaultedKeys[index].Column.Default!;
+            if (made.Kind == ColumnDefaultKind.RandomUuid)
+            {
+                values[index] = [.. Enumerable.Range(0, rows).Select(_ => Guid.NewGuid().ToString())];
+                continue;
+            }
+
+            try
+            {
+                var role = made.IsIdentity ? null : session.Settings[SessionSettings.Role] is { Text: not "none" and not "NONE" } own ? RoleName(own.Text) : session.Identity.User;
+                var numbers = await session.Services.Sequences.TakeAsync(made.Text, role, rows, session.Connection.Closed).ConfigureAwait(false);
+                values[index] = [.. numbers.Select(n => n.ToString(CultureInfo.InvariantCulture))];
+            }
+            catch (SequenceException e)
+            {
+                session.Fail(e.SqlState, e.Message);
+                return null;
+            }
+            catch (TimeoutException e)
+            {
+                throw new ServerUnavailableException(PoolErrors.Unreachable(session.HomeNode.Name, e.Message));
+            }
+            catch (OperationCanceledException)
+            {
+                throw new ClientGoneException();
+            }
+        }
+
+        return values;
+    }
+
+    // As SET ROLE took it: a name or a literal.
+    private static string RoleName(string sql) =>
+        sql.Length > 1 && sql[0] == sql[^1] && sql[0] is '"' or '\'' ? sql[1..^1].Replace($"{sql[0]}{sql[0]}", $"{sql[0]}", StringComparison.Ordinal) : sql;
+
+    private static byte[] Text(RoutePlan plan, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string> value)
+    {
+        var table = plan.Tables[0];
+        var width = insert.Source == InsertSource.DefaultValues ? 0 : insert.Rows[0].Length;
+        return InsertText.WithValues(
+            statement,
+            insert,
+            [.. plan.DefaultedKeys.Select(k => new AddedColumn(SqlIdentifier.Quote(k.Column.Name), k.Position))],
+            table.Columns.Take(width).Select(c => SqlIdentifier.Quote(c.Name)),
+            value,
+            overrides: !insert.HasOverriding && plan.DefaultedKeys.Any(k => k.Column.Default is { Identity: 'a' }));
+    }
+
+    private static string Literal(DefaultedKey key, string? made) => key.Column.Default switch
+    {
+        null => "NULL",
+        { Kind: ColumnDefaultKind.Constant } constant => constant.Text,
+        { Kind: ColumnDefaultKind.RandomUuid } => $"'{made}'",
+        _ => made!,
+    };
+
+    // What currval and lastval mean from now on, as after nextval: whether the rows are stored or not.
+    private static void Note(Session session, RoutePlan plan, string[]?[] values)
+    {
+        foreach (var (index, key) in plan.DefaultedKeys.Index())
+        {
+            if (key.Column.Default is { Kind: ColumnDefaultKind.Sequence } sequence)
+            {
+                session.DrawnNumbers.Note(sequence.Text, values[index]![^1]);
+            }
+        }
+
+        // Of several the server would say the one it drew last.
+        session.DrawnNumbers.IsLast &= plan.Tables[0].Columns.Count(c => c.Default is { Kind: ColumnDefaultKind.Sequence or ColumnDefaultKind.Expression }) == 1;
+    }
+}

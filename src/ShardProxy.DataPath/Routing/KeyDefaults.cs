@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Routing;
+
+/// <summary>A column of the key that an INSERT leaves to its default.</summary>
+/// <param name="Column">The column.</param>
+/// <param name="Position">The position at which its rows have DEFAULT; -1 when they do not have the column.</param>
+internal sealed record DefaultedKey(TableColumn Column, int Position);
+
+/// <summary>
+/// INSERTs whose key, or a part of it, is the column's default. A server would make the value where the row is stored, which depends on the value: so it
+/// is made here, put into the statement, and the statement is routed by it.
+/// </summary>
+internal static class KeyDefaults
+{
+    /// <summary>How such an INSERT runs; null: it is none, or the default cannot be made here.</summary>
+    public static RoutePlan? TryPlan(StatementShape shape, InsertSummary insert, PlacedTable target, RoutingTable table)
+    {
+        if (insert.Places is null || insert.Source == InsertSource.Select || insert.Rows.Any(r => r.Length != insert.Rows[0].Length))
+        {
+            return null;
+        }
+
+        var defaulted = ImmutableArray.CreateBuilder<DefaultedKey>();
+        foreach (var key in target.KeyColumns)
+        {
+            var column = target.Columns[key];
+            var position = PositionOf(insert, key, column.Name);
+            if (position >= 0 && !insert.DefaultPositions.Contains(position))
+            {
+                if (insert.Rows.Any(r => r[position] is null) || (insert.OverridesByUser && column.Default is { IsIdentity: true }))
+                {
+                    return null;
+                }
+            }
+            else if (CanMake(insert, target, column))
+            {
+                defaulted.Add(new DefaultedKey(column, position));
+            }
+            else
+            {
+                return null;
+            }
+        }
+
+        return defaulted.Count == 0 ? null : RoutePlanner.Simple(table, RouteKind.DefaultKeys, isWrite: true) with
+        {
+            GroupId = target.GroupId,
+            Tables = [target],
+            DefaultedKeys = defaulted.ToImmutable(),
+        };
+    }
+
+    /// <summary>The values given for the key do not count: the server would draw others.</summary>
+    public static bool Ignores(InsertSummary insert, PlacedTable target) =>
+        insert.OverridesByUser && target.KeyColumns.Any(k => target.Columns[k].Default is { IsIdentity: true });
+
+    private static bool CanMake(InsertSummary insert, PlacedTable target, TableColumn column) => column.Default switch
+    {
+        null => !column.IsGenerated,
+        { Kind: ColumnDefaultKind.Expression } => false,
+
+        // What is made here passes as given by the user. Other identity columns must not be read otherwise for that.
+        { Identity: 'a' } => !insert.OverridesByUser && target.Columns.Count(c => c.Default is { IsIdentity: true }) == 1,
+        { Identity: 'd' } => !insert.OverridesByUser,
+        _ => true,
+    };
+
+    // Without a column list the values are in the table's order, and columns behind the last value are left out.
+    private static int PositionOf(InsertSummary insert, int key, string name)
+    {
+        var position = insert.Columns.IsEmpty ? key : insert.Columns.IndexOf(name);
+        return insert.Source == InsertSource.DefaultValues || position >= insert.Rows[0].Length ? -1 : position;
+    }
+}
