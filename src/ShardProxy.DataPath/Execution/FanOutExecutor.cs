@@ -35,14 +35,14 @@ internal static class FanOutExecutor
     {
         if (plan.Kind == RouteKind.BroadcastOutside)
         {
-            await RunOutsideAsync(session, plan, table, sql).ConfigureAwait(false);
+            await OutsideExecutor.RunAsync(session, plan, table, shape, sql).ConfigureAwait(false);
             return;
         }
 
         if (shape.Kind == StatementKind.Lock && session.Transaction.State == BlockState.Idle)
         {
             // Outside a block the lock would be gone at once: PostgreSQL refuses, and the home node has the words.
-            await RunOnHomeAsync(session, plan, table, sql).ConfigureAwait(false);
+            await RunAsItIsAsync(session, plan, table, shape, sql).ConfigureAwait(false);
             return;
         }
 
@@ -64,7 +64,13 @@ internal static class FanOutExecutor
                 return null;
             }
 
-            return await OthersAsync(session, plan, table, sql, home).ConfigureAwait(false) && await RolePasswords.SpreadAsync(session, table, shape).ConfigureAwait(false) ? home : null;
+            if (!await OthersAsync(session, plan, table, shape, sql, home).ConfigureAwait(false) || !await RolePasswords.SpreadAsync(session, table, shape).ConfigureAwait(false))
+            {
+                return null;
+            }
+
+            NoteDdl(session, shape);
+            return home;
         }).ConfigureAwait(false);
     }
 
@@ -153,7 +159,7 @@ internal static class FanOutExecutor
         return result.Tag;
     }
 
-    private static async ValueTask<bool> OthersAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql, string homeTag)
+    private static async ValueTask<bool> OthersAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand sql, string homeTag)
     {
         var text = plan.OtherNodesSql is null ? sql : new NodeCommand(Encoding.UTF8.GetBytes(plan.OtherNodesSql), null);
         var servers = new List<ServerConnection>();
@@ -164,17 +170,18 @@ internal static class FanOutExecutor
             servers.Add(server);
         }
 
-        var results = await Task.WhenAll(servers.Select(s => RunOnAsync(session, s, text).AsTask())).ConfigureAwait(false);
-        for (var i = 0; i < results.Length; i++)
+        var outcomes = await Task.WhenAll(servers.Select(s => RunOnOtherAsync(session, plan, shape, s, text))).ConfigureAwait(false);
+        var isTold = false;
+        for (var i = 0; i < outcomes.Length; i++)
         {
-            if (results[i] is not { } result)
+            if (outcomes[i] is not { Result: var result, Lacks: var lacks })
             {
                 return false;
             }
 
             if (!result.IsOk)
             {
-                session.Fail(result.ErrorPayload!);
+                session.Fail(plan.Kind == RouteKind.ReplicatedWrite ? result.ErrorPayload! : ErrorFields.WithContext(result.ErrorPayload, $"on node \"{servers[i].Node.Name}\"; no node has done it"));
                 return false;
             }
 
@@ -183,9 +190,30 @@ internal static class FanOutExecutor
                 session.Fail(ExecutionErrors.ReplicasDiffer(servers[i].Node.Name));
                 return false;
             }
+
+            if (lacks is not null && !isTold)
+            {
+                SharedDdlRunner.Notice(session, shape.Utility!, servers[i].Node, lacks);
+                isTold = true;
+            }
         }
 
         return true;
+    }
+
+    private static async Task<SharedDdlOutcome?> RunOnOtherAsync(Session session, RoutePlan plan, StatementShape shape, ServerConnection server, NodeCommand sql)
+    {
+        try
+        {
+            return plan.IsShared
+                ? await SharedDdlRunner.RunAsync(server, sql, shape.Utility!, isInTransaction: true).ConfigureAwait(false)
+                : new SharedDdlOutcome(await SideDialog.RunAsync(server, sql).ConfigureAwait(false), null);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, server, mayHaveWritten: false);
+            return null;
+        }
     }
 
     private static async ValueTask<DialogResult?> RunOnAsync(Session session, ServerConnection server, NodeCommand sql)
@@ -201,51 +229,28 @@ internal static class FanOutExecutor
         }
     }
 
-    // What the home node refuses goes no further; what it does not is done by all.
-    private static async ValueTask RunOnHomeAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql)
+    /// <summary>Runs a statement on all nodes in whatever transaction is open: what the home node refuses goes no further, what it does not is done by all.</summary>
+    public static async ValueTask RunAsItIsAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand sql)
     {
         if (await HomeAsync(session, table, sql, describesRows: false).ConfigureAwait(false) is { } tag
-            && await OthersAsync(session, plan, table, sql, tag).ConfigureAwait(false))
+            && await OthersAsync(session, plan, table, shape, sql, tag).ConfigureAwait(false))
         {
             MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag);
         }
     }
 
-    private static async ValueTask RunOutsideAsync(Session session, RoutePlan plan, RoutingTable table, NodeCommand sql)
+    // What is known about the meaning of statements and names may not hold any more.
+    private static void NoteDdl(Session session, StatementShape shape)
     {
-        if (session.Transaction.State != BlockState.Idle)
+        if (shape.Kind == StatementKind.OtherDdl)
         {
-            // PostgreSQL's own refusal, or ANALYZE, which may stand in a block: the home node says which.
-            await RunOnHomeAsync(session, plan, table, sql).ConfigureAwait(false);
-            return;
+            session.Services.SearchPath.NoteDdl(session.Identity.User, shape);
         }
 
-        string? tag = null;
-        foreach (var node in table.Nodes.OrderByDescending(n => n.IsHome).ThenBy(n => n.Id))
+        if (CanonicalStatements.MayChangeMeaning(shape.Kind))
         {
-            var server = await SessionServers.GetAsync(session, node).ConfigureAwait(false);
-            if (await RunOnAsync(session, server, sql).ConfigureAwait(false) is not { } result)
-            {
-                return;
-            }
-
-            if (!result.IsOk)
-            {
-                session.Fail(result.ErrorPayload!);
-                return;
-            }
-
-            if (tag is null)
-            {
-                result.WriteNotices(session.Output);
-                tag = result.Tag;
-            }
-        }
-
-        MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag!);
-        if (plan.ChangesSchema)
-        {
-            await session.Services.SchemaObserver.SchemaChangedAsync(CancellationToken.None).ConfigureAwait(false);
+            session.Services.Canonical.Forget();
+            session.ChangesMeaning = session.Transaction.State != BlockState.Idle;
         }
     }
 }

@@ -105,6 +105,9 @@ internal sealed record RoutePlan
     /// <summary>Changes the schema: the catalog's view of tables is refreshed when it is committed.</summary>
     public bool ChangesSchema { get; init; }
 
+    /// <summary>For broadcasts of what tables use: a node that has neither the object nor what it refers to is passed over.</summary>
+    public bool IsShared { get; init; }
+
     /// <summary>For broadcasts: SQL for the nodes other than the home node when it differs from the statement's text.</summary>
     public string? OtherNodesSql { get; init; }
 

@@ -10,7 +10,7 @@ internal static class UtilityPlanner
 {
     // Forms of ALTER TABLE that would take a placed table out of the catalog's sight or join nodes by constraints.
     private static readonly string[] RefusedAlterations =
-        [" rename ", " set schema ", " inherit ", " attach partition ", " detach partition ", " references ", " of ", " set tablespace "];
+        [" rename to ", " set schema ", " inherit ", " attach partition ", " detach partition ", " references ", " of ", " set tablespace "];
 
     public static RoutePlan? TryPlan(StatementShape shape, RoutingTable table, PlacedTable?[] placed, bool defaultSearchPath)
     {
@@ -29,11 +29,12 @@ internal static class UtilityPlanner
                 return OnTables(shape, table, placed);
             case StatementKind.Vacuum when shape.Utility is { Names.IsEmpty: true } && table.Tables.Length > 0:
                 return RoutePlanner.Simple(table, RouteKind.BroadcastOutside, isWrite: true);
-            case StatementKind.DropIndex when table.Tables.Length > 0 && shape.Utility is { IsConcurrently: false } drop:
-                return Broadcast(table, placed) with
-                {
-                    OtherNodesSql = $"DROP INDEX IF EXISTS {Names(drop.Names.Select(n => (n.Schema, n.Name)))}{(drop.IsCascade ? " CASCADE" : "")}",
-                };
+            case StatementKind.DropIndex when table.Tables.Length > 0 && shape.Utility is { } drop:
+                // Which table an index belongs to is not known here: the nodes that do not have it are content.
+                var others = $"DROP INDEX {(drop.IsConcurrently ? "CONCURRENTLY " : "")}IF EXISTS {Names(drop.Names.Select(n => (n.Schema, n.Name)))}{(drop.IsCascade ? " CASCADE" : "")}";
+                return drop.IsConcurrently
+                    ? RoutePlanner.Simple(table, RouteKind.BroadcastOutside, isWrite: true) with { OtherNodesSql = others, WaitsForMoves = true }
+                    : Broadcast(table, placed) with { OtherNodesSql = others };
             case StatementKind.OtherDdl when table.Tables.Length > 0:
                 return OtherDdl(shape, table, placed);
             case StatementKind.AlterTable or StatementKind.DropTable or StatementKind.CreateIndex:
@@ -151,6 +152,11 @@ internal static class UtilityPlanner
         {
             // Who may log in and belongs to whom is the same on every node: there is a pool for each user on each of them.
             return RoutePlanner.Simple(table, RouteKind.BroadcastInTransaction, isWrite: true);
+        }
+
+        if (shape.Utility is { } utility && table.Nodes.Length > 1 && SharedDdl.TryPlan(shape, utility, table, placed) is { } shared)
+        {
+            return shared;
         }
 
         if (placed.All(p => p is null) || shape.Utility?.Object is UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function)

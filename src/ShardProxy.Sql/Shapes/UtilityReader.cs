@@ -15,6 +15,7 @@ internal sealed class UtilityReader(ShapeDraft draft)
         ReadNames(node, fields);
         return new UtilitySummary(
             kind,
+            Verb(node, fields),
             [.. _names],
             fields.Flag("concurrent") || HasOption(fields, "concurrently"),
             IsTemporary(node, fields),
@@ -45,9 +46,11 @@ internal sealed class UtilityReader(ShapeDraft draft)
         "CreateStmt" or "CreateForeignTableStmt" or "SelectStmt" or "TruncateStmt" or "VacuumStmt" or "LockStmt" or "ClusterStmt" => UtilityObject.Table,
         "CreateTableAsStmt" or "AlterTableStmt" => ByName(fields.Text("objtype")),
         "RenameStmt" => ByName(fields.Text("renameType") == "OBJECT_COLUMN" ? fields.Text("relationType") : fields.Text("renameType")),
-        "AlterObjectSchemaStmt" or "AlterOwnerStmt" => ByName(fields.Text("objectType")),
+        "AlterObjectSchemaStmt" or "AlterOwnerStmt" or "AlterObjectDependsStmt" => ByName(fields.Text("objectType")),
         "DropStmt" => ByName(fields.Text("removeType")),
+        "GrantStmt" when fields.Text("targtype") == "ACL_TARGET_ALL_IN_SCHEMA" => UtilityObject.Privileges,
         "CommentStmt" or "SecLabelStmt" or "GrantStmt" => ByName(fields.Text("objtype")),
+        "DefineStmt" => ByName(fields.Text("kind")),
         "IndexStmt" or "ReindexStmt" => UtilityObject.Index,
         "ViewStmt" => UtilityObject.View,
         "RefreshMatViewStmt" => UtilityObject.MaterializedView,
@@ -58,8 +61,23 @@ internal sealed class UtilityReader(ShapeDraft draft)
         "CreateExtensionStmt" or "AlterExtensionStmt" or "AlterExtensionContentsStmt" => UtilityObject.Extension,
         "CreateSeqStmt" or "AlterSeqStmt" => UtilityObject.Sequence,
         "CreatedbStmt" or "DropdbStmt" or "AlterDatabaseStmt" or "AlterDatabaseSetStmt" => UtilityObject.Database,
+        "CreateCastStmt" or "CreateTransformStmt" or "CreateOpClassStmt" or "CreateOpFamilyStmt" or "AlterOpFamilyStmt" or "AlterOperatorStmt" or "CreateConversionStmt"
+            or "CreatePLangStmt" or "AlterCollationStmt" or "AlterTSConfigurationStmt" or "AlterTSDictionaryStmt" or "CreateAmStmt" or "AlterStatsStmt" => UtilityObject.Code,
+        "AlterDefaultPrivilegesStmt" or "ReassignOwnedStmt" or "DropOwnedStmt" => UtilityObject.Privileges,
         "CreateRoleStmt" or "AlterRoleStmt" or "AlterRoleSetStmt" or "DropRoleStmt" or "GrantRoleStmt" => UtilityObject.Role,
         _ => UtilityObject.Other,
+    };
+
+    private static UtilityVerb Verb(string node, TreeNode fields) => node switch
+    {
+        "RenameStmt" or "AlterObjectSchemaStmt" => UtilityVerb.Rename,
+        "DropStmt" or "DropRoleStmt" or "DropdbStmt" or "DropOwnedStmt" => UtilityVerb.Drop,
+        "GrantStmt" or "GrantRoleStmt" or "AlterDefaultPrivilegesStmt" => UtilityVerb.Grant,
+        "CommentStmt" or "SecLabelStmt" => UtilityVerb.Comment,
+        "DefineStmt" or "CompositeTypeStmt" or "IndexStmt" or "ViewStmt" => UtilityVerb.Create,
+        _ when node.StartsWith("Create", StringComparison.Ordinal) => UtilityVerb.Create,
+        _ when node.StartsWith("Alter", StringComparison.Ordinal) || node == "ReassignOwnedStmt" => UtilityVerb.Alter,
+        _ => UtilityVerb.Other,
     };
 
     private static UtilityObject ByName(string? objectType) => objectType switch
@@ -69,12 +87,14 @@ internal sealed class UtilityReader(ShapeDraft draft)
         "OBJECT_VIEW" => UtilityObject.View,
         "OBJECT_MATVIEW" => UtilityObject.MaterializedView,
         "OBJECT_SCHEMA" => UtilityObject.Schema,
-        "OBJECT_TYPE" or "OBJECT_DOMAIN" => UtilityObject.Type,
+        "OBJECT_TYPE" or "OBJECT_DOMAIN" or "OBJECT_ATTRIBUTE" or "OBJECT_DOMCONSTRAINT" => UtilityObject.Type,
         "OBJECT_FUNCTION" or "OBJECT_PROCEDURE" or "OBJECT_ROUTINE" or "OBJECT_AGGREGATE" => UtilityObject.Function,
         "OBJECT_EXTENSION" => UtilityObject.Extension,
         "OBJECT_SEQUENCE" => UtilityObject.Sequence,
         "OBJECT_DATABASE" => UtilityObject.Database,
         "OBJECT_ROLE" => UtilityObject.Role,
+        "OBJECT_OPERATOR" or "OBJECT_OPCLASS" or "OBJECT_OPFAMILY" or "OBJECT_CAST" or "OBJECT_COLLATION" or "OBJECT_CONVERSION" or "OBJECT_LANGUAGE" or "OBJECT_TRANSFORM"
+            or "OBJECT_ACCESS_METHOD" or "OBJECT_TSCONFIGURATION" or "OBJECT_TSDICTIONARY" or "OBJECT_TSPARSER" or "OBJECT_TSTEMPLATE" or "OBJECT_STATISTIC_EXT" => UtilityObject.Code,
         _ => UtilityObject.Other,
     };
 
@@ -95,6 +115,28 @@ internal sealed class UtilityReader(ShapeDraft draft)
                     ReadObject(commented, fields.Text("objtype"));
                 }
 
+                break;
+            case "GrantStmt" when fields.Text("targtype") == "ACL_TARGET_OBJECT" && fields.Text("objtype") is not ("OBJECT_TABLE" or "OBJECT_SEQUENCE" or "OBJECT_LARGEOBJECT"):
+                foreach (var granted in fields.List("objects"))
+                {
+                    ReadObject(granted, fields.Text("objtype"));
+                }
+
+                break;
+            case "RenameStmt" when fields.Text("renameType") == "OBJECT_SCHEMA":
+                AddName(null, fields.Text("subname"));
+                break;
+            case "RenameStmt" or "AlterObjectSchemaStmt" or "AlterOwnerStmt" when fields.Field("object") is { } changed:
+                ReadObject(changed, null);
+                break;
+            case "DefineStmt":
+                AddNames(fields.List("defnames").AsNames());
+                break;
+            case "AlterFunctionStmt":
+                AddNames(fields.Field("func")?.List("objname").AsNames());
+                break;
+            case "AlterDomainStmt" or "AlterTypeStmt":
+                AddNames(fields.List("typeName").AsNames());
                 break;
             case "IndexStmt":
                 AddName(fields.Field("relation")?.Text("schemaname"), fields.Text("idxname"));

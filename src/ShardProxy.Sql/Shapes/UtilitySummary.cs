@@ -4,6 +4,7 @@ namespace ShardProxy.Sql;
 
 /// <summary>The parts of a utility statement that routing needs.</summary>
 /// <param name="Object">What kind of object it is about.</param>
+/// <param name="Verb">What it does to it.</param>
 /// <param name="Names">
 /// The objects it is about: DROP TABLE a, b; TRUNCATE a, b; CREATE TABLE a; CREATE SCHEMA s; CREATE ROLE r. For CREATE INDEX the index's own name, if
 /// written; its table is in <see cref="StatementShape.Relations"/>.
@@ -13,4 +14,4 @@ namespace ShardProxy.Sql;
 /// <param name="IsCascade">CASCADE.</param>
 /// <param name="IfExists">IF EXISTS or IF NOT EXISTS.</param>
 public sealed record UtilitySummary(
-    UtilityObject Object, ImmutableArray<ObjectName> Names, bool IsConcurrently, bool IsTemporary, bool IsCascade, bool IfExists);
+    UtilityObject Object, UtilityVerb Verb, ImmutableArray<ObjectName> Names, bool IsConcurrently, bool IsTemporary, bool IsCascade, bool IfExists);

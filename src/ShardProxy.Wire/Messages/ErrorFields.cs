@@ -46,6 +46,38 @@ public sealed record ErrorFields(string Severity, string SqlState, string Messag
         return new ErrorFields(severity, sqlState, message, constraint);
     }
 
+    /// <summary>The payload with a line behind its context (field W): where it came from.</summary>
+    public static byte[] WithContext(ReadOnlySpan<byte> payload, string line)
+    {
+        var changed = new List<byte>(payload.Length + line.Length + 8);
+        var context = "";
+        while (payload.Length > 1 && payload[0] != 0)
+        {
+            var end = payload[1..].IndexOf((byte)0);
+            if (end < 0)
+            {
+                break;
+            }
+
+            if (payload[0] == (byte)'W')
+            {
+                context = Encoding.UTF8.GetString(payload.Slice(1, end)) + "\n";
+            }
+            else
+            {
+                changed.AddRange(payload[..(end + 2)]);
+            }
+
+            payload = payload[(end + 2)..];
+        }
+
+        changed.Add((byte)'W');
+        changed.AddRange(Encoding.UTF8.GetBytes(context + line));
+        changed.Add(0);
+        changed.Add(0);
+        return [.. changed];
+    }
+
     /// <summary>The payload with another severity: what is an error of a statement ends a connection that is only being made.</summary>
     public static byte[] WithSeverity(ReadOnlySpan<byte> payload, string severity)
     {

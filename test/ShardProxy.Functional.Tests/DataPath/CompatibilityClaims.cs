@@ -107,11 +107,11 @@ internal static class CompatibilityClaims
         ["`MERGE`, `EXPLAIN` and cursors of a write"] = Says(("EXPLAIN DELETE FROM ref", "SHP-210")),
         ["A `serial` column of a replicated"] = By("DifferenceTests.ASerialOfAReplicatedTableIsGivenAValueOrRefused"),
         ["`ALTER TABLE`, `CREATE INDEX`, `DROP TABLE`,"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone", "OneAnswerTests.DdlThatKeepsTheKeyRunsOnEveryNode", "ShardedTests.LocksAndAnalyzeMeanEveryNodeOrAreRefused"),
-        ["`ALTER TABLE … RENAME`, `SET SCHEMA`, `REFERENCES`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
-            ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
+        ["`ALTER TABLE … RENAME TO`, `ALTER SCHEMA … RENAME TO` of a placed table's schema, `SET SCHEMA`, `REFERENCES`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
+            ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER SCHEMA public RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
         ["`CREATE TABLE … (LIKE t)`, a foreign key to a sharded or replicated table"] = Says(("CREATE TABLE c (LIKE a)", "SHP-210"), ("CREATE TABLE c (a_id bigint REFERENCES a)", "SHP-210")),
         ["One statement over placed and unsharded tables, other than `DROP TABLE` and `TRUNCATE` without CASCADE"] = Says(("TRUNCATE a, plain CASCADE", "SHP-218")),
-        ["`CREATE SCHEMA`, `TYPE`, `FUNCTION`, `EXTENSION` run"] = By("DifferenceTests.WhatTablesUseIsMadeOnTheHomeNodeOnly"),
+        ["What tables use is made, changed"] = By("SharedDdlTests.EveryNodeHasIt", "SharedDdlTests.WhatOneNodeRefusesIsDoneOnNone", "SharedDdlTests.WhatRefersToUnshardedTablesStaysAtHomeAndIsSaid"),
         ["Roles are made, changed and dropped"] = By("DifferenceTests.RolesAreMadeOnEveryNode"),
         ["Statements of one transaction may go"] = By("ShardedTests.TransactionsOverNodesAreAllOrNothing", "ServerLossTests.ACommitOverNodesCutAtEachStep"),
         ["Savepoints, isolation levels, `SET LOCAL` and"] = By("ShardedTests.SavepointsHoldOverNodesThatJoinLater"),

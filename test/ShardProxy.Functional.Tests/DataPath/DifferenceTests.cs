@@ -167,20 +167,6 @@ internal sealed class DifferenceTests : DataPathFixture
         Assert.That(await OnEachNodeAsync("SELECT id FROM numbered"), Is.All.EqualTo(new[] { value }));
     }
 
-    [TestCase("CREATE SCHEMA apart", "SELECT count(*) FROM pg_namespace WHERE nspname = 'apart'")]
-    [TestCase("CREATE TYPE mood AS ENUM ('fine')", "SELECT count(*) FROM pg_type WHERE typname = 'mood'")]
-    [TestCase("CREATE FUNCTION here() RETURNS int LANGUAGE sql AS 'SELECT 1'", "SELECT count(*) FROM pg_proc WHERE proname = 'here'")]
-    [TestCase("CREATE EXTENSION IF NOT EXISTS plpgsql_not_there", "SELECT 0", "0A000,58P01")]
-    public async Task WhatTablesUseIsMadeOnTheHomeNodeOnly(string sql, string count, string fails = "")
-    {
-        using var client = await Proxy.LoginAsync();
-        var reply = await client.QueryAsync(sql);
-        Assert.That(fails.Length == 0 ? reply.SqlState is null : fails.Contains(reply.SqlState!, StringComparison.Ordinal), Is.True, reply.ToString());
-        var made = await OnEachNodeAsync(count);
-        Assert.That(made[0].Single(), Is.EqualTo(fails.Length == 0 ? "1" : "0"));
-        Assert.That(made[1..].SelectMany(m => m), Is.All.EqualTo("0"));
-    }
-
     /// <summary>Each node logs the client's user in by itself: roles, memberships and the very verifiers of passwords are the same everywhere, or nowhere.</summary>
     [Test]
     public async Task RolesAreMadeOnEveryNode([Values] bool isExtended)
