@@ -104,6 +104,12 @@ internal static class ControlErrors
     public static ShardProxyError UnsupportedTableFeature(string table, string what, string hint) => new(
         "0A000", "SHP-634", $"table {table} {what}", hint);
 
+    public static ShardProxyError DependencyMissing(string table, string needed, string node, string reason) => new(
+        "0A000", "SHP-636", $"table {table} needs {needed}, which cannot be made on node \"{node}\"", "Create it there directly, as it is on the home node, or take it out of the table.", reason);
+
+    public static ShardProxyError DependencyDiffers(string table, string needed, string node) => new(
+        "55000", "SHP-637", $"table {table} needs {needed}, which is another one on node \"{node}\" and in use there", "Make it the same on both nodes, or rename one.");
+
     public static ShardProxyError GroupIsMoving(string table) => new(
         "55006", "SHP-635", $"a range of the group of table {table} is being moved", "Try again when SHOW MIGRATIONS shows it done.");
 }

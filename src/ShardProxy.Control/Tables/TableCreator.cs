@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using Npgsql;
@@ -13,17 +14,20 @@ namespace ShardProxy.Control.Tables;
 internal static class TableCreator
 {
     /// <param name="connection">To the node; everything is done in one transaction.</param>
+    /// <param name="nodeName">The node's name.</param>
     /// <param name="table">From the home node.</param>
+    /// <param name="dependencies">What the table needs, from the home node.</param>
     /// <param name="isSharded">A replicated table keeps no sequence default: every node would compute another value for the same row.</param>
     /// <param name="interleave">Position of the node and number of nodes.</param>
     public static async Task CreateAsync(
-        NpgsqlConnection connection, TableDefinition table, bool isSharded, (int Index, int Count, long Start) interleave, CancellationToken cancellationToken)
+        NpgsqlConnection connection, string nodeName, TableDefinition table, ImmutableArray<TableDependency> dependencies, bool isSharded, (int Index, int Count, long Start) interleave, CancellationToken cancellationToken)
     {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
 
         // The definitions come from a session whose search_path is the default; role settings of this one must not change their meaning.
-        await connection.RunAsync("SET LOCAL client_min_messages = warning", cancellationToken);
-        await connection.RunAsync($"CREATE SCHEMA IF NOT EXISTS {SqlIdentifier.Quote(table.Name.Schema)}", cancellationToken);
+        await connection.RunAsync("SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog", cancellationToken);
+        await DependencyCreator.CreateAsync(connection, nodeName, table.Name.ToString(), dependencies, cancellationToken);
+        await connection.RunAsync("SET LOCAL search_path TO DEFAULT", cancellationToken);
         foreach (var sql in Statements(table, isSharded, interleave))
         {
             await connection.RunAsync(sql, cancellationToken);

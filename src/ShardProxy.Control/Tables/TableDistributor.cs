@@ -221,12 +221,15 @@ public sealed class TableDistributor : IDisposable
         await home.RunAsync($"LOCK TABLE ONLY {definition.Name} IN SHARE MODE", cancellationToken);
         var start = await NextNumberAsync(home, definition, cancellationToken);
         var others = state.Nodes.Where(n => !n.IsHome).OrderBy(n => n.Id).ToList();
+        await home.RunAsync("SET LOCAL search_path = pg_catalog", cancellationToken);
+        var dependencies = others.Count == 0 ? [] : await DependencyReader.ReadAsync(home, definition.Name, cancellationToken);
+        await home.RunAsync("SET LOCAL search_path TO DEFAULT", cancellationToken);
         var notNull = definition with { Columns = [.. definition.Columns.Select(c => c with { IsNotNull = c.IsNotNull || makeNotNull.Contains(c.Name) })] };
         for (var i = 0; i < others.Count; i++)
         {
             await BeforeStep("copy");
             await using var target = await _connections.OpenAsync(others[i], cancellationToken);
-            await TableCreator.CreateAsync(target, notNull, table.Placement == TablePlacement.Sharded, (i + 1, state.Nodes.Length, start), cancellationToken);
+            await TableCreator.CreateAsync(target, others[i].Name, notNull, dependencies, table.Placement == TablePlacement.Sharded, (i + 1, state.Nodes.Length, start), cancellationToken);
             await spread.CopyAsync(home, target, others[i], cancellationToken);
             await BeforeStep("verify");
             await spread.VerifyAsync(home, target, others[i], cancellationToken);

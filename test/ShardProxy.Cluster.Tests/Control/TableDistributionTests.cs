@@ -95,6 +95,72 @@ internal sealed class TableDistributionTests
         }
     }
 
+    private const string Needy = """
+        CREATE SCHEMA unused; CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext;
+        CREATE DOMAIN kinds.small AS int DEFAULT 3 NOT NULL CHECK (value < 100);
+        CREATE TYPE kinds.pair AS (m kinds.mood, n numeric(8,2), t text COLLATE "C");
+        CREATE FUNCTION kinds.diff(date, date) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT ($1 - $2)::float8';
+        CREATE TYPE kinds.span AS RANGE (subtype = date, subtype_diff = kinds.diff);
+        CREATE COLLATION kinds.plain (provider = libc, locale = 'C');
+        CREATE FUNCTION deep(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+        CREATE FUNCTION fresh() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN deep(4); END';
+        CREATE FUNCTION fine(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+        CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := deep(NEW.n); RETURN NEW; END';
+        REVOKE ALL ON FUNCTION deep(int) FROM PUBLIC; GRANT EXECUTE ON FUNCTION deep(int) TO pg_monitor;
+        CREATE TABLE needy (id bigint PRIMARY KEY, moods kinds.mood[], s kinds.small, p kinds.pair, d kinds.span, c ext.citext, x text COLLATE kinds.plain, f int DEFAULT fresh(), n int CHECK (fine(n)));
+        CREATE INDEX needy_deep ON needy (deep(n));
+        CREATE TRIGGER stamp BEFORE INSERT ON needy FOR EACH ROW EXECUTE FUNCTION stamp();
+        INSERT INTO needy SELECT g, '{so-so}', 1, ROW('good', g, 'x')::kinds.pair, kinds.span(date '2024-01-01', date '2024-01-01' + g::int), 'C', 'x', 1, 1 FROM generate_series(1, 50) g;
+        """;
+
+    [Test]
+    public async Task What_a_table_needs_is_made_on_the_other_nodes()
+    {
+        await using var harness = await ControlHarness.StartAsync(withGroup: false);
+        using var distributor = New(harness);
+        await harness.ExecuteAsync(1, "CREATE SCHEMA kinds; CREATE TYPE kinds.mood AS ENUM ('good', 'it''s bad')");
+        await harness.ExecuteAsync(1, "ALTER TYPE kinds.mood ADD VALUE 'so-so' BEFORE 'it''s bad'");
+        await harness.ExecuteAsync(1, Needy);
+
+        // Left from an earlier time: an unused type is made anew, a function replaced.
+        await harness.ExecuteAsync(2, "CREATE SCHEMA kinds; CREATE TYPE kinds.mood AS ENUM ('old'); CREATE FUNCTION deep(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0'");
+        await distributor.ShardAsync(null, "needy", ["id"], null, CancellationToken.None);
+        long rows = 0;
+        foreach (var node in harness.Nodes)
+        {
+            rows += await harness.ScalarAsync<long>(node.Id, "SELECT count(*) FROM needy");
+            Assert.That(await harness.ScalarAsync<string>(node.Id, "SELECT string_agg(DISTINCT concat_ws(' ', moods, (p).m, s, lower(d), c, x, n), ';') FROM needy"), Is.EqualTo("{so-so} good 1 2024-01-01 C x 2"));
+            Assert.That(await harness.ScalarAsync<string>(node.Id, "SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = 'kinds.mood'::regtype"), Is.EqualTo("good,so-so,it's bad"));
+            Assert.That(await harness.ScalarAsync<string>(node.Id, "SELECT proacl::text FROM pg_proc WHERE proname = 'deep'"), Does.Contain("pg_monitor=X/").And.Not.Contain("{=X").And.Not.Contain(",=X"));
+            Assert.That(await harness.ScalarAsync<bool>(node.Id, "SELECT to_regnamespace('unused') IS NOT NULL"), Is.True);
+            Assert.That(await harness.ScalarAsync<int>(node.Id, $"INSERT INTO needy (id, n) VALUES (1000 + {node.Id}, 5) RETURNING n + f"), Is.EqualTo(18));
+        }
+
+        Assert.That(rows, Is.EqualTo(50));
+        var state = await harness.StateAsync();
+        Assert.That((await harness.Migrations.MoveAsync(state.Groups[0].Ranges[0].Id, "node3", CancellationToken.None)).Error, Is.Null);
+    }
+
+    [TestCase("CREATE TYPE mood AS ENUM ('other'); CREATE TABLE uses (m mood)", "SHP-637", "public.mood")]
+    [TestCase("CREATE DOMAIN mood AS int", null, null)]
+    [TestCase("CREATE TABLE mood (x int)", "SHP-637", "public.mood")]
+    public async Task A_type_of_that_name_that_is_in_use_elsewhere_is_told(string elsewhere, string? code, string? what)
+    {
+        await using var harness = await ControlHarness.StartAsync(withGroup: false);
+        using var distributor = New(harness);
+        await harness.ExecuteAsync(1, "CREATE TYPE mood AS ENUM ('good'); CREATE TABLE t (id bigint PRIMARY KEY, m mood)");
+        await harness.ExecuteAsync(2, elsewhere);
+        Func<Task> shard = () => distributor.ShardAsync(null, "t", ["id"], null, CancellationToken.None);
+        if (code is null)
+        {
+            Assert.That(shard, Throws.Nothing);
+            return;
+        }
+
+        Assert.That(shard, Throws.TypeOf<ShardProxyException>().With.Message.Contains(code).And.Message.Contains(what!).And.Message.Contains("node2"));
+        Assert.That((await harness.StateAsync()).Tables, Is.Empty);
+    }
+
     [Test]
     public async Task A_replicated_table_has_every_row_on_every_node()
     {

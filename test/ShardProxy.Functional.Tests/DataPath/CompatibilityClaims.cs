@@ -97,6 +97,7 @@ internal static class CompatibilityClaims
         ["A name without schema after `SET search_path`"] = By(["SessionTruthTests.ASearchPathSetForABlockOrByAFunctionIsKnownToRouting"], ("SET search_path = pg_temp, public", Runs), ("SELECT * FROM a WHERE id = 1", "SHP-211")),
         ["A text key, or a statement over several nodes, while `client_encoding` is not UTF8"] = Says(("SET client_encoding = 'LATIN1'", Runs), ("SELECT * FROM names WHERE name = 'x'", "SHP-220")),
         ["`CREATE TEMP TABLE` of the same name"] = Says(("CREATE TEMP TABLE a (x int)", "SHP-216")),
+        ["`SHARD TABLE` and `REPLICATE TABLE` make"] = By("TableDistributionTests.What_a_table_needs_is_made_on_the_other_nodes", "TableDistributionTests.A_type_of_that_name_that_is_in_use_elsewhere_is_told"),
         ["`SHARD TABLE` itself demands: an ordinary"] = By("TableDistributionTests.What_cannot_be_sharded_is_refused"),
         ["Reads"] = Says(("SELECT * FROM ref", Runs), ("SELECT * FROM ref FOR UPDATE", Runs), ("SELECT * FROM ref, plain", Runs)),
         ["`INSERT`, `UPDATE`, `DELETE`, `COPY FROM STDIN`, `RETURNING`"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),
