@@ -83,4 +83,7 @@ public sealed class WriteText
         result.AddRange(text[end..]);
         return [.. result];
     }
+
+    /// <summary>Where the statement's RETURNING, or its end, begins: an UPDATE or DELETE that has a <see cref="StatementShape.IsRestrictable"/>.</summary>
+    public int ReturningStart => _tokens[_shape.TargetSlot!.Value.LastToken].End;
 }

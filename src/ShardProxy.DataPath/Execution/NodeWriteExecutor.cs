@@ -52,6 +52,11 @@ internal sealed class NodeWriteExecutor
     /// </summary>
     public static async ValueTask<bool> RunAsync(Session session, Dispatch dispatch, StatementShape shape, NodeCommand command, bool describesRows)
     {
+        if (dispatch.Plan.Kind == RouteKind.MoveRows)
+        {
+            return await RowMoveExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
+        }
+
         var write = new NodeWriteExecutor(session, dispatch, shape, command, describesRows);
         await FanOutExecutor.InBlockAsync(session, dispatch.Plan, write.RunAsync).ConfigureAwait(false);
         return write._isFenced;
@@ -68,54 +73,21 @@ internal sealed class NodeWriteExecutor
 
         try
         {
-            return await PrepareAsync(servers[0]).ConfigureAwait(false) ? await RunOnAsync(servers).ConfigureAwait(false) : null;
+            // Functions that a list of one row may call, and one of several rows may not: the statement is read as it is.
+            var hasParts = _plan.Kind == RouteKind.SplitInsert && !_shape.Functions.All(PureFunctions.Contains);
+            if (await WritePreparation.RunAsync(_session, servers[0], _command, hasParts).ConfigureAwait(false) is not { } prepared)
+            {
+                return null;
+            }
+
+            (_command, _time) = prepared;
+            return await RunOnAsync(servers).ConfigureAwait(false);
         }
         catch (EndOfStreamException)
         {
             ServerLoss.Report(_session, servers.FirstOrDefault(s => s.IsBroken) ?? servers[0], mayHaveWritten: false);
             return null;
         }
-    }
-
-    // One server reads the whole statement where its parts could be read otherwise: the types of parameters that only some parts have, and functions that
-    // a list of one row may call and one of several rows may not. One moment is put in the place of now().
-    private async ValueTask<bool> PrepareAsync(ServerConnection server)
-    {
-        var text = Encoding.UTF8.GetString(_command.Sql.Span);
-        if (TransactionTimeText.HasMovingLiteral(text) || ReplicatedWriteGuard.HasMovingParameter(_command.Parameters))
-        {
-            _session.Fail(ExecutionErrors.GatherTime);
-            return false;
-        }
-
-        var parameters = _command.Parameters;
-        var hasTypes = parameters is null || (parameters.TypeOids.Length >= parameters.Count && parameters.TypeOids.All(t => t != 0));
-        if (!hasTypes || (_plan.Kind == RouteKind.SplitInsert && !_shape.Functions.All(PureFunctions.Contains)))
-        {
-            var read = await StatementCheck.RunAsync(server, _command.Sql, parameters?.TypeOids ?? []).ConfigureAwait(false);
-            if (!read.IsOk)
-            {
-                _session.Fail(read.ErrorPayload!);
-                return false;
-            }
-
-            if (parameters is not null)
-            {
-                _command = _command with { ParameterTypes = read.ParameterTypes };
-            }
-        }
-
-        if (TransactionTimeText.HasTime(text))
-        {
-            (_time, var error) = await TransactionTimeText.ReadAsync(server).ConfigureAwait(false);
-            if (_time is null)
-            {
-                _session.Fail(error!);
-                return false;
-            }
-        }
-
-        return true;
     }
 
     private async ValueTask<string?> RunOnAsync(ServerConnection[] servers)

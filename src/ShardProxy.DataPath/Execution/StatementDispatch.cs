@@ -22,7 +22,7 @@ internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int
         init;
     }
 
-    /// <summary>For a split INSERT the node of each row.</summary>
+    /// <summary>For a split INSERT the node of each row; for rows that move the one they go to.</summary>
     public int[]? RowNodes { get; init; }
 }
 
@@ -99,7 +99,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.PullInsert when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows or RouteKind.PullInsert when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:
@@ -108,12 +108,18 @@ internal static class StatementDispatch
                 case RouteKind.AnyNode:
                     nodeId = session.Transaction.Participants.Count > 0 && table.FindNode(session.Transaction.Participants[0].Node.Name) is { } joined ? joined.Id : table.HomeNode.Id;
                     break;
-                case RouteKind.SplitInsert:
+                case RouteKind.SplitInsert or RouteKind.MoveRows:
                     rowNodes = Router.RouteRows(plan, input, table, session.Touches);
                     if (rowNodes is null)
                     {
                         dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.UnprovenKey);
                         return true;
+                    }
+
+                    if (plan.Kind == RouteKind.MoveRows)
+                    {
+                        // The rows may be in any range.
+                        TouchGroups(session, plan);
                     }
 
                     if (IsHeld(session, table))

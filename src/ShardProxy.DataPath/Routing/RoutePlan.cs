@@ -47,6 +47,9 @@ internal enum RouteKind
     /// <summary>UPDATE or DELETE on several nodes, each writing its own rows.</summary>
     NodeWrites,
 
+    /// <summary>UPDATE of the shard key that takes rows to another node.</summary>
+    MoveRows,
+
     /// <summary>DECLARE, EXPLAIN or COPY TO of a SELECT, or a table, over several nodes.</summary>
     Enclosed,
 
@@ -87,7 +90,7 @@ internal sealed record RoutePlan
     /// <summary>The group of the sharded tables; 0 when there are none.</summary>
     public int GroupId { get; init; }
 
-    /// <summary>Keys to look up: for <see cref="RouteKind.ByKey"/> all must be on one node; those of a write on several nodes tell which.</summary>
+    /// <summary>Keys to look up: for <see cref="RouteKind.ByKey"/> all must be on one node; those of a write on several nodes tell which; for <see cref="RouteKind.MoveRows"/> the new key.</summary>
     public ImmutableArray<KeyLookup> Lookups { get; init; } = [];
 
     /// <summary>For <see cref="RouteKind.DefaultKeys"/>.</summary>

@@ -174,7 +174,7 @@ internal static class RoutePlanner
     {
         if (shape.Update is { } update && WritesKey(shape, placed, RelationRole.Update, update.AssignedColumns))
         {
-            return Refuse(table, RoutingErrors.KeyUpdate);
+            return KeyUpdate.TryPlan(shape, table, placed, KeyPins.Find(shape, placed)) ?? Refuse(table, RoutingErrors.KeyUpdate);
         }
 
         if (KeyPins.Find(shape, placed) is not { } lookups)

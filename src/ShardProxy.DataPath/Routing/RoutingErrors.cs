@@ -24,7 +24,10 @@ internal static class RoutingErrors
         "Co-locate the tables with SHARD TABLE … COLOCATE WITH on the console.");
 
     public static readonly ShardProxyError KeyUpdate = new(
-        NotSupported, "SHP-205", "updating a shard key is not supported", "Delete the row and insert it with its new key.");
+        NotSupported, "SHP-205", "the new shard key is not a constant, or cannot be told before the statement runs", "Give the whole new key as literals or parameters, or delete the row and insert it with its new key.");
+
+    public static readonly ShardProxyError KeyUpdateWithTriggers = new(
+        NotSupported, "SHP-205", "the row would go to another node, and its table has triggers or is referenced by foreign keys", "Delete the row and insert it with its new key.");
 
     public static readonly ShardProxyError UnprovenKey = new(
         NotSupported, "SHP-206", "the value of the shard key cannot be proven before the statement runs",

@@ -90,7 +90,8 @@ internal static partial class WritePlanner
 
     private static bool IsNow(FunctionUse function) => function is { Schema: null or "pg_catalog", Name: "now" or "transaction_timestamp" };
 
-    private static bool IsAllowed(FunctionUse function) =>
+    /// <summary>A write of rows on several nodes may call it.</summary>
+    public static bool IsAllowed(FunctionUse function) =>
         GatherPlanner.IsAllowed(function) && !OfItsServer.Contains(function.Name)
         && !function.Name.StartsWith("to_reg", StringComparison.Ordinal) && !function.Name.StartsWith("has_", StringComparison.Ordinal);
 

@@ -132,7 +132,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command).ConfigureAwait(false);
         }
-        else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites)
+        else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows)
         {
             if (await NodeWriteExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))
             {

@@ -178,7 +178,7 @@ internal sealed class SimpleQuery(Session session)
                     case RouteKind.Gather:
                         await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
-                    case RouteKind.SplitInsert or RouteKind.NodeWrites:
+                    case RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows:
                         if (fences > MaxFences)
                         {
                             session.Fail(ExecutionErrors.FencedTooOften);

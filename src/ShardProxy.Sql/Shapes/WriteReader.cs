@@ -54,7 +54,13 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
         };
     }
 
-    public static UpdateSummary Update(TreeNode update) => new(Assigned(update.List("targetList")));
+    public UpdateSummary Update(TreeNode update) => new(Assigned(update.List("targetList")))
+    {
+        Values =
+        [
+            .. update.List("targetList").Select(t => t.Is("ResTarget", out var target) && !target.Has("indirection") && target.Field("val") is { } value ? constants.Read(value) : null),
+        ],
+    };
 
     public static UpdateSummary Merge(TreeNode merge)
     {

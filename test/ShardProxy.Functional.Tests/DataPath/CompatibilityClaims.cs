@@ -73,7 +73,11 @@ internal static class CompatibilityClaims
             ("INSERT INTO a SELECT 1 ON CONFLICT DO NOTHING", "SHP-201"), ("INSERT INTO a (v) SELECT 'x'", "SHP-201"), ("INSERT INTO a SELECT max(id) FROM a", "SHP-201")),
         ["The same with `extra_float_digits` below 1 or another `DateStyle` or `IntervalStyle` than the defaults"] = By("PullInsertTests.ValuesAreNeverCarriedInATextThatLosesThem"),
         ["`UPDATE`, `DELETE` with the key"] = Says(
-            ("UPDATE a SET v = 'y' WHERE id = 1", Runs), ("DELETE FROM a WHERE id = 1", Runs), ("UPDATE a SET id = 2 WHERE id = 1", "SHP-205")),
+            ("UPDATE a SET v = 'y' WHERE id = 1", Runs), ("DELETE FROM a WHERE id = 1", Runs)),
+        ["`UPDATE` of the key to a constant"] = By(
+            ["KeyUpdateTests.IsWhatOnePostgresDoes", "KeyUpdateTests.ATableWithATriggerKeepsItsRows"], ("UPDATE a SET id = 77 WHERE id = 7777", Runs), ("UPDATE a SET id = id + 1 WHERE id = 1", "SHP-205")),
+        ["`INSERT` without the key, or with `DEFAULT` for it, where the key is a serial or identity column, `DEFAULT gen_random_uuid()`, a constant, or has no default"] =
+            By("DefaultKeyTests.EachRowIsStoredOnceWhereItsKeyBelongs", "DefaultKeyTests.CurrvalAndLastvalSayWhichKeyItIs", "DefaultKeyTests.WhatIsNotSureIsRefused"),
         ["`UPDATE`, `DELETE` without the key, or with keys of several nodes"] = By(
             ["NodeWriteTests.IsWhatOnePostgresDoes", "NodeWriteTests.CopiesOfRowsOnOtherNodesAreLeftAlone", "NodeWriteTests.RowsComeInBoundedMemoryAndInTheClientsFormat"],
             ("DELETE FROM a", Runs), ("UPDATE a SET v = b.v FROM b WHERE b.a_id = a.id", Runs)),
