@@ -6,11 +6,11 @@ namespace ShardProxy.Sql;
 
 /// <summary>A column that an INSERT gets a value for.</summary>
 /// <param name="Name">As SQL.</param>
-/// <param name="Position">The position at which every row has DEFAULT; -1 when the rows do not have it.</param>
+/// <param name="Position">The position of the value in every row; -1 when the rows do not have it.</param>
 public readonly record struct AddedColumn(string Name, int Position);
 
 /// <summary>
-/// Writes values into an INSERT that leaves columns to their defaults, by splicing its own text. It has <see cref="InsertSummary.Places"/>.
+/// Writes values into an INSERT that leaves columns to their defaults, or computes them, by splicing its own text. It has <see cref="InsertSummary.Places"/>.
 /// </summary>
 public static class InsertText
 {
@@ -18,10 +18,10 @@ public static class InsertText
     /// <param name="insert">Of exactly this text.</param>
     /// <param name="columns">The columns to add.</param>
     /// <param name="written">Names of the columns that the rows have where the text does not name them, as SQL; used when a column list has to be made.</param>
-    /// <param name="value">By row and index into <paramref name="columns"/>: the value as SQL.</param>
+    /// <param name="value">By row and index into <paramref name="columns"/>: the value as SQL; null leaves what is there.</param>
     /// <param name="overrides">OVERRIDING SYSTEM VALUE has to be said.</param>
     public static byte[] WithValues(
-        ReadOnlyMemory<byte> statement, InsertSummary insert, ImmutableArray<AddedColumn> columns, IEnumerable<string> written, Func<int, int, string> value, bool overrides)
+        ReadOnlyMemory<byte> statement, InsertSummary insert, ImmutableArray<AddedColumn> columns, IEnumerable<string> written, Func<int, int, string?> value, bool overrides)
     {
         ArgumentNullException.ThrowIfNull(insert);
         ArgumentNullException.ThrowIfNull(value);
@@ -59,11 +59,17 @@ public static class InsertText
 
         for (var row = 0; row < places.Rows.Length; row++)
         {
-            foreach (var (place, index) in DefaultsOf(tokens, places.Rows[row], columns))
+            foreach (var (position, place) in Values(tokens, places.Rows[row]).Index())
             {
-                CopyTo(tokens[place].Start);
-                result.Append(value(row, index));
-                at = tokens[place].End;
+                foreach (var (index, column) in columns.Index())
+                {
+                    if (column.Position == position && value(row, index) is { } own)
+                    {
+                        CopyTo(tokens[place.First].Start);
+                        result.Append(own);
+                        at = tokens[place.Last].End;
+                    }
+                }
             }
 
             CopyTo(tokens[places.Rows[row].Last].Start);
@@ -77,34 +83,36 @@ public static class InsertText
         return Encoding.UTF8.GetBytes(result.ToString());
     }
 
-    // The tokens DEFAULT of a row that are replaced, in their order.
-    private static IEnumerable<(int Token, int Index)> DefaultsOf(TokenTable tokens, TokenRange row, ImmutableArray<AddedColumn> columns)
+    /// <summary>The text of the value at a position of each row.</summary>
+    public static IReadOnlyList<string> ValuesAt(ReadOnlyMemory<byte> statement, InsertSummary insert, int position)
     {
-        var (depth, position) = (0, 0);
+        ArgumentNullException.ThrowIfNull(insert);
+        var tokens = new TokenTable(statement.ToArray(), statement.Length);
+        return [.. insert.Places!.Rows.Select(r => Values(tokens, r)[position]).Select(v => Encoding.UTF8.GetString(statement.Span[tokens[v.First].Start..tokens[v.Last].End]))];
+    }
+
+    // The values of a row.
+    private static List<TokenRange> Values(TokenTable tokens, TokenRange row)
+    {
+        var values = new List<TokenRange>();
+        var (depth, first) = (0, row.First + 1);
         for (var i = row.First; i <= row.Last; i++)
         {
             if (tokens.IsSign(i, '(') || tokens.IsSign(i, '['))
             {
                 depth++;
             }
-            else if (tokens.IsSign(i, ')') || tokens.IsSign(i, ']'))
+            else if ((tokens.IsSign(i, ')') || tokens.IsSign(i, ']')) && --depth > 0)
             {
-                depth--;
+                // Within a value.
             }
-            else if (depth == 1 && tokens.IsSign(i, ','))
+            else if (i == row.Last || (depth == 1 && tokens.IsSign(i, ',')))
             {
-                position++;
-            }
-            else if (depth == 1 && tokens.IsWord(i, "default"u8))
-            {
-                foreach (var (index, column) in columns.Index())
-                {
-                    if (column.Position == position)
-                    {
-                        yield return (i, index);
-                    }
-                }
+                values.Add(new TokenRange(first, i - 1));
+                first = i + 1;
             }
         }
+
+        return values;
     }
 }

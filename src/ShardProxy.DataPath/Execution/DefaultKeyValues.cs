@@ -17,17 +17,26 @@ internal static class DefaultKeyValues
         shape.Insert is not null && session.IsSharded
         && RoutePlanner.PlanFor(shape, session.Services.Holder.Current, session.HasDefaultSearchPath) is { Kind: RouteKind.DefaultKeys } plan ? plan : null;
 
-    /// <summary>The statement with the values as literals; null when a sequence refused, which the client has been told.</summary>
-    public static async ValueTask<byte[]?> WithLiteralsAsync(Session session, RoutePlan plan, StatementShape shape, ReadOnlyMemory<byte> statement)
+    /// <summary>
+    /// The statement with the values as literals, and its parameters' types if they have been looked up; null when they could not be made, which the client
+    /// has been told.
+    /// </summary>
+    public static async ValueTask<(byte[] Text, uint[]? ParameterTypes)?> WithLiteralsAsync(Session session, RoutePlan plan, StatementShape shape, NodeCommand command)
     {
         if (await MakeAsync(session, plan, shape.Insert!).ConfigureAwait(false) is not { } values)
         {
             return null;
         }
 
-        var text = Text(plan, shape.Insert!, statement, (row, index) => Literal(plan.DefaultedKeys[index], values[index]?[row]));
+        uint[]? types = null;
+        if (plan.DefaultedKeys.Any(k => k.IsComputed) && (types = await ComputedKeys.MakeAsync(session, plan, shape, command, values).ConfigureAwait(false)) is null)
+        {
+            return null;
+        }
+
+        var text = Text(plan, shape.Insert!, command.Sql, (row, index) => plan.DefaultedKeys[index].IsComputed ? values[index]![row] : Literal(plan.DefaultedKeys[index], values[index]?[row]));
         Note(session, plan, values);
-        return text;
+        return (text, types);
     }
 
     /// <summary>The statement with a parameter for each value that is not the same for every row, numbered behind its own.</summary>
@@ -56,7 +65,7 @@ internal static class DefaultKeyValues
     }
 
     private static IEnumerable<int> Made(RoutePlan plan) =>
-        plan.DefaultedKeys.Index().Where(k => k.Item.Column.Default is { Kind: ColumnDefaultKind.Sequence or ColumnDefaultKind.RandomUuid }).Select(k => k.Index);
+        plan.DefaultedKeys.Index().Where(k => !k.Item.IsComputed && k.Item.Column.Default is { Kind: ColumnDefaultKind.Sequence or ColumnDefaultKind.RandomUuid }).Select(k => k.Index);
 
     // By key column its value for each row; null for those that are the same for every row.
     private static async ValueTask<string[]?[]?> MakeAsync(Session session, RoutePlan plan, InsertSummary insert)
@@ -100,7 +109,7 @@ internal static class DefaultKeyValues
     private static string RoleName(string sql) =>
         sql.Length > 1 && sql[0] == sql[^1] && sql[0] is '"' or '\'' ? sql[1..^1].Replace($"{sql[0]}{sql[0]}", $"{sql[0]}", StringComparison.Ordinal) : sql;
 
-    private static byte[] Text(RoutePlan plan, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string> value)
+    private static byte[] Text(RoutePlan plan, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string?> value)
     {
         var table = plan.Tables[0];
         var width = insert.Source == InsertSource.DefaultValues ? 0 : insert.Rows[0].Length;
@@ -110,7 +119,7 @@ internal static class DefaultKeyValues
             [.. plan.DefaultedKeys.Select(k => new AddedColumn(SqlIdentifier.Quote(k.Column.Name), k.Position))],
             table.Columns.Take(width).Select(c => SqlIdentifier.Quote(c.Name)),
             value,
-            overrides: !insert.HasOverriding && plan.DefaultedKeys.Any(k => k.Column.Default is { Identity: 'a' }));
+            overrides: !insert.HasOverriding && plan.DefaultedKeys.Any(k => !k.IsComputed && k.Column.Default is { Identity: 'a' }));
     }
 
     private static string Literal(DefaultedKey key, string? made) => key.Column.Default switch
@@ -126,7 +135,7 @@ internal static class DefaultKeyValues
     {
         foreach (var (index, key) in plan.DefaultedKeys.Index())
         {
-            if (key.Column.Default is { Kind: ColumnDefaultKind.Sequence } sequence)
+            if (!key.IsComputed && key.Column.Default is { Kind: ColumnDefaultKind.Sequence } sequence)
             {
                 session.DrawnNumbers.Note(sequence.Text, values[index]![^1]);
             }

@@ -131,6 +131,7 @@ internal sealed class RouteExplainer(DataPathServices services)
 
     private static string Made(RoutePlan plan) => string.Join(" and ", plan.DefaultedKeys.Select(k => k.Column.Default switch
     {
+        _ when k.IsComputed => $"{k.Column.Name} (computed on the home node)",
         { Kind: Model.Topology.ColumnDefaultKind.Sequence } sequence => $"{k.Column.Name} (of sequence {sequence.Text})",
         _ => k.Column.Name,
     }));

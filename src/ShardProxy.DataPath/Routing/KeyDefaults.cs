@@ -1,18 +1,20 @@
 using System.Collections.Immutable;
+using ShardProxy.DataPath.Sessions;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Routing;
 
-/// <summary>A column of the key that an INSERT leaves to its default.</summary>
+/// <summary>A column of the key that an INSERT leaves to its default, or computes.</summary>
 /// <param name="Column">The column.</param>
-/// <param name="Position">The position at which its rows have DEFAULT; -1 when they do not have the column.</param>
-internal sealed record DefaultedKey(TableColumn Column, int Position);
+/// <param name="Position">The position at which its rows have DEFAULT, or expressions; -1 when they do not have the column.</param>
+/// <param name="IsComputed">Some of its rows have expressions there.</param>
+internal sealed record DefaultedKey(TableColumn Column, int Position, bool IsComputed = false);
 
 /// <summary>
-/// INSERTs whose key, or a part of it, is the column's default. A server would make the value where the row is stored, which depends on the value: so it
-/// is made here, put into the statement, and the statement is routed by it.
+/// INSERTs whose key, or a part of it, is the column's default or an expression. A server would make the value where the row is stored, which depends on the
+/// value: so it is made before, put into the statement, and the statement is routed by it.
 /// </summary>
 internal static class KeyDefaults
 {
@@ -31,9 +33,20 @@ internal static class KeyDefaults
             var position = PositionOf(insert, key, column.Name);
             if (position >= 0 && !insert.DefaultPositions.Contains(position))
             {
-                if (insert.Rows.Any(r => r[position] is null) || (insert.OverridesByUser && column.Default is { IsIdentity: true }))
+                if (insert.OverridesByUser && column.Default is { IsIdentity: true })
                 {
                     return null;
+                }
+
+                if (insert.Rows.Any(r => r[position] is null))
+                {
+                    // PostgreSQL's own functions change no table: computed by themselves they do what they do in the row.
+                    if (!shape.Functions.All(f => f.Schema is null or "pg_catalog" && BuiltinFunctions.Contains(f.Name)))
+                    {
+                        return null;
+                    }
+
+                    defaulted.Add(new DefaultedKey(column, position, IsComputed: true));
                 }
             }
             else if (CanMake(insert, target, column))

@@ -34,6 +34,17 @@ internal sealed class DrawnNumbers
         }
     }
 
+    /// <summary>A server has drawn a number for a statement that runs on another.</summary>
+    public void Note(SequenceCall call, string number, bool hasDefaultPath)
+    {
+        if (call.Sequence is { } sequence && Parse(sequence) is { } name && (name.Schema.Length > 0 || hasDefaultPath))
+        {
+            _last[name.Schema.Length > 0 ? name : name with { Schema = "public" }] = number;
+            _newest = number;
+            IsLast = true;
+        }
+    }
+
     public void Clear()
     {
         _last.Clear();

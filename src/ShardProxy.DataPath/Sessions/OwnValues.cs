@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
 using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Sessions;
@@ -36,12 +37,12 @@ internal static class OwnValues
 
         if (DefaultKeyValues.PlanOf(session, shape) is { } plan)
         {
-            if (await DefaultKeyValues.WithLiteralsAsync(session, plan, shape, text).ConfigureAwait(false) is not { } made)
+            if (await DefaultKeyValues.WithLiteralsAsync(session, plan, shape, new NodeCommand(text, null)).ConfigureAwait(false) is not { } made)
             {
                 return null;
             }
 
-            (shape, text) = (await AnalyzeAsync(session, made, session.Literals).ConfigureAwait(false), made);
+            (shape, text) = (await AnalyzeAsync(session, made.Text, session.Literals).ConfigureAwait(false), made.Text);
             session.DrawnNumbers.Statement = shape;
         }
 
@@ -89,24 +90,24 @@ internal static class OwnValues
         }
 
         var types = DefaultKeyValues.ParameterTypes(plan, statement.Shape.Insert!).ToList();
-        if (statement.Shape.ParameterCount + types.Count > MaxParameters)
+        if (statement.Shape.ParameterCount + types.Count > MaxParameters || plan.DefaultedKeys.Any(k => k.IsComputed))
         {
-            if (await DefaultKeyValues.WithLiteralsAsync(session, plan, statement.Shape, statement.Text).ConfigureAwait(false) is not { } text)
+            if (await DefaultKeyValues.WithLiteralsAsync(session, plan, statement.Shape, new NodeCommand(statement.Text, portal.Parameters)).ConfigureAwait(false) is not { } made)
             {
                 return false;
             }
 
-            portal.Statement = await DeriveAsync(session, statement, text, statement.TypeOids, isShared: false).ConfigureAwait(false);
+            portal.Statement = await DeriveAsync(session, statement, made.Text, made.ParameterTypes is { Length: > 0 } own ? own : statement.TypeOids, isShared: false).ConfigureAwait(false);
             session.DrawnNumbers.Statement = portal.Statement.Shape;
             return true;
         }
 
         if (statement.Derived is not { } derived || derived.PlacementVersion != plan.PlacementVersion)
         {
-            var own = Enumerable.Range(0, statement.Shape.ParameterCount).Select(i => i < statement.TypeOids.Length ? statement.TypeOids[i] : 0);
-            var made = await DeriveAsync(
-                session, statement, DefaultKeyValues.WithParameters(plan, statement.Shape, statement.Text), [.. own, .. types], isShared: statement.CanonicalId != 0).ConfigureAwait(false);
-            statement.Derived = derived = (made, plan.PlacementVersion);
+            var declared = Enumerable.Range(0, statement.Shape.ParameterCount).Select(i => i < statement.TypeOids.Length ? statement.TypeOids[i] : 0);
+            var withParameters = await DeriveAsync(
+                session, statement, DefaultKeyValues.WithParameters(plan, statement.Shape, statement.Text), [.. declared, .. types], isShared: statement.CanonicalId != 0).ConfigureAwait(false);
+            statement.Derived = derived = (withParameters, plan.PlacementVersion);
         }
 
         if (await DefaultKeyValues.ParametersAsync(session, plan, statement.Shape).ConfigureAwait(false) is not { } values)

@@ -143,6 +143,19 @@ internal sealed class DefaultKeyTests
         }
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task KeysDrawnInTheStatement(bool prepares)
+    {
+        await using var connection = await Db.OpenAsync(_proxy.ConnectionString(), CancellationToken.None);
+        for (var i = 0; i < 6; i++)
+        {
+            var id = (int)(await ScalarAsync(connection, "INSERT INTO s (id, name) VALUES (nextval('s_id_seq'), 'drawn') RETURNING id", prepares))!;
+            Assert.That(await ScalarAsync(connection, "SELECT currval('s_id_seq')", prepares), Is.EqualTo((long)id));
+            Assert.That(await ScalarAsync(connection, $"SELECT name FROM s WHERE id = {id}", prepares), Is.EqualTo("drawn"));
+        }
+    }
+
     [Test]
     public async Task WhatWasDrawnElsewhereIsTheServersToSay()
     {

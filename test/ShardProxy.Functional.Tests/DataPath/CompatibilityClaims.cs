@@ -76,6 +76,8 @@ internal static class CompatibilityClaims
             ("UPDATE a SET v = 'y' WHERE id = 1", Runs), ("DELETE FROM a WHERE id = 1", Runs)),
         ["`UPDATE` of the key to a constant"] = By(
             ["KeyUpdateTests.IsWhatOnePostgresDoes", "KeyUpdateTests.ATableWithATriggerKeepsItsRows"], ("UPDATE a SET id = 77 WHERE id = 7777", Runs), ("UPDATE a SET id = id + 1 WHERE id = 1", "SHP-205")),
+        ["`INSERT … VALUES` with a key from an expression (`nextval('s')`, `1 + 1`, a subquery over replicated tables)"] =
+            By(["SplitInsertTests.IsWhatOnePostgresDoes", "DefaultKeyTests.KeysDrawnInTheStatement"], ("INSERT INTO a (id) VALUES (400000 + 1)", Runs), ("INSERT INTO a (id) VALUES (2.5 * 2)", "SHP-206")),
         ["`INSERT` without the key, or with `DEFAULT` for it, where the key is a serial or identity column, `DEFAULT gen_random_uuid()`, a constant, or has no default"] =
             By("DefaultKeyTests.EachRowIsStoredOnceWhereItsKeyBelongs", "DefaultKeyTests.CurrvalAndLastvalSayWhichKeyItIs", "DefaultKeyTests.WhatIsNotSureIsRefused"),
         ["`UPDATE`, `DELETE` without the key, or with keys of several nodes"] = By(

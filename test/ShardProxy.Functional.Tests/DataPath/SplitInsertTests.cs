@@ -33,6 +33,11 @@ internal sealed class SplitInsertTests : WriteFixture
         "INSERT INTO item (id, name, city) VALUES (911, 'a', (SELECT max(name) FROM city)), (912, 'b', (SELECT country FROM city WHERE name = 'Oslo')), (913, 'c', NULL), (914, 'd', 'x')",
         "WITH c AS (SELECT 'from with' AS v) INSERT INTO item (id, name) VALUES (921, (SELECT v FROM c)), (922, 'b'), (923, 'c'), (924, (SELECT v FROM c))",
         "INSERT INTO stamp VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3), (4, 'w', 4), (5, 'q', 5), (-1, 'ä''ö', 6) RETURNING a, b",
+        "INSERT INTO item (id, name) VALUES (abs(-1001), 'one') RETURNING id, name",
+        "INSERT INTO item (name, id) VALUES ('a', 1000 + 1), ('b', 1002), ('c', (SELECT max(people) FROM city) * 101), ('d', length('(,)')+ 1000), ('e', CASE WHEN true THEN 1007 END) RETURNING id, name",
+        "INSERT INTO item (id, name) VALUES (1 / (SELECT 0), 'fails')",
+        "INSERT INTO item (id, name) VALUES (nullif(1, 1), 'no key'), (1001, 'b')",
+        "INSERT INTO stamp (a, b, n) VALUES (5 * 5, upper('x''y\\'), 1), (6, md5('b'), 2) ON CONFLICT (a, b) DO NOTHING RETURNING a, b",
         "INSERT INTO \"item\" (\"id\", \"name\") VALUES (931, 'a'), (932, 'b'), (933, 'c'), (934, 'd');",
     ];
 
@@ -43,6 +48,7 @@ internal sealed class SplitInsertTests : WriteFixture
     public async Task ParametersReachTheirRows()
     {
         await SameAsync("INSERT INTO item (id, name, price) VALUES ($1, $2, 1), ($3, $4, $5), (103, $2, $5), ($6, 'x', NULL) RETURNING id, name, price", "101", "a", "102", "b", "7.25", "104");
+        await SameAsync("INSERT INTO item (id, name, price) VALUES ($1::int + $2::int, $3, 1), ($2, $3, 2) RETURNING id, name", "1000", "500", "computed");
         await SameAsync("INSERT INTO item (id, changed) VALUES ($1, $5), ($2, NULL), ($3, NULL), ($4, $5)", "201", "202", "203", "204", "2024-05-05 05:05+00");
         await SameAsync("INSERT INTO stamp (b, a, n) VALUES ($1, $2, $3), ($4, $5, $6), ($7, $8, $9) ON CONFLICT (a, b) DO UPDATE SET n = excluded.n + 1", "b1", "1", "1", "y", "2", "2", "b3", "3", "3");
     }
@@ -77,7 +83,9 @@ internal sealed class SplitInsertTests : WriteFixture
         Assert.That((sums.GetInt64(0), sums.GetInt64(1), sums.GetString(2)), Is.EqualTo((50L, 1L, "1250.00")), "one statement is one moment");
     }
 
-    [TestCase("INSERT INTO item (id, name) VALUES (1, 'a'), (abs(-2), 'b'), (3, 'c')", "SHP-206")]
+    [TestCase("INSERT INTO item (id, name) VALUES (1, 'a'), (2.5 * 2, 'b'), (3, 'c')", "SHP-206")]
+    [TestCase("INSERT INTO item (id, name) VALUES ('10' || '01', 'a text')", "SHP-206")]
+    [TestCase("INSERT INTO item (id, name) VALUES (extract(year from now())::int, 'b')", "SHP-206")]
     [TestCase("INSERT INTO item (id, changed) VALUES (101, 'now'), (102, 'now'), (103, 'now'), (104, 'now')", "SHP-226")]
     [TestCase("INSERT INTO item (id, name) VALUES (101, (SELECT name FROM item WHERE id = 1)), (102, 'b'), (103, 'c'), (104, 'd')", "SHP-202")]
     public async Task WhatIsNotSureIsRefused(string sql, string code)
