@@ -47,12 +47,25 @@ public sealed class WriteText
         return [.. result];
     }
 
-    /// <summary>The query of an INSERT that has <see cref="InsertSummary.QueryTokens"/>.</summary>
+    /// <summary>
+    /// The query of an INSERT that has <see cref="InsertSummary.QueryTokens"/>, with the WITH that stands in front of the INSERT.
+    /// </summary>
     public byte[] InsertedQuery()
     {
         var (first, last) = _shape.Insert!.QueryTokens!.Value;
-        return _statement.Span[_tokens[first].Start.._tokens[last].End].ToArray();
+        var query = _statement.Span[_tokens[first].Start.._tokens[last].End];
+        if (!_shape.Insert.HasWith)
+        {
+            return query.ToArray();
+        }
+
+        // What is between them cannot hold the word: INSERT INTO name (columns).
+        var insert = _tokens.FindLastIndex(first, t => _statement.Span[t.Start..t.End] is var word && word.Length == 6 && Encoding.ASCII.GetString(word).Equals("insert", StringComparison.OrdinalIgnoreCase));
+        return [.. _statement.Span[.._tokens[insert].Start], .. query];
     }
+
+    /// <summary>What stands behind the query: ON CONFLICT and RETURNING.</summary>
+    public ReadOnlySpan<byte> BehindQuery => _statement.Span[_tokens[_shape.Insert!.QueryTokens!.Value.Last].End..];
 
     /// <summary>
     /// The UPDATE or DELETE on those rows of its target only that meet the predicate: <c>WHERE (original) AND (predicate)</c>. It has a

@@ -74,35 +74,42 @@ internal static class DefaultKeyValues
         var values = new string[]?[plan.DefaultedKeys.Length];
         foreach (var index in Made(plan))
         {
-            var made = plan.DefaultedKeys[index].Column.Default!;
-            if (made.Kind == ColumnDefaultKind.RandomUuid)
+            if ((values[index] = await DrawAsync(session, plan.DefaultedKeys[index].Column.Default!, rows).ConfigureAwait(false)) is null)
             {
-                values[index] = [.. Enumerable.Range(0, rows).Select(_ => Guid.NewGuid().ToString())];
-                continue;
-            }
-
-            try
-            {
-                var role = made.IsIdentity ? null : session.Settings[SessionSettings.Role] is { Text: not "none" and not "NONE" } own ? RoleName(own.Text) : session.Identity.User;
-                var numbers = await session.Services.Sequences.TakeAsync(made.Text, role, rows, session.Connection.Closed).ConfigureAwait(false);
-                values[index] = [.. numbers.Select(n => n.ToString(CultureInfo.InvariantCulture))];
-            }
-            catch (SequenceException e)
-            {
-                session.Fail(e.SqlState, e.Message);
                 return null;
-            }
-            catch (TimeoutException e)
-            {
-                throw new ServerUnavailableException(PoolErrors.Unreachable(session.HomeNode.Name, e.Message));
-            }
-            catch (OperationCanceledException)
-            {
-                throw new ClientGoneException();
             }
         }
 
         return values;
+    }
+
+    /// <summary>Values of a default that is a sequence or a random UUID, as text; null when the sequence refused, which the client has been told.</summary>
+    public static async ValueTask<string[]?> DrawAsync(Session session, ColumnDefault made, int count)
+    {
+        if (made.Kind == ColumnDefaultKind.RandomUuid)
+        {
+            return [.. Enumerable.Range(0, count).Select(_ => Guid.NewGuid().ToString())];
+        }
+
+        try
+        {
+            var role = made.IsIdentity ? null : session.Settings[SessionSettings.Role] is { Text: not "none" and not "NONE" } own ? RoleName(own.Text) : session.Identity.User;
+            var numbers = await session.Services.Sequences.TakeAsync(made.Text, role, count, session.Connection.Closed).ConfigureAwait(false);
+            return [.. numbers.Select(n => n.ToString(CultureInfo.InvariantCulture))];
+        }
+        catch (SequenceException e)
+        {
+            session.Fail(e.SqlState, e.Message);
+            return null;
+        }
+        catch (TimeoutException e)
+        {
+            throw new ServerUnavailableException(PoolErrors.Unreachable(session.HomeNode.Name, e.Message));
+        }
+        catch (OperationCanceledException)
+        {
+            throw new ClientGoneException();
+        }
     }
 
     // As SET ROLE took it: a name or a literal.

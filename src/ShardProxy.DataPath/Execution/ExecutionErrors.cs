@@ -14,6 +14,9 @@ internal static class ExecutionErrors
     public static readonly ShardProxyError TooManyRows = new(
         "54000", "SHP-409", "a statement that runs on all nodes returns more than 10000 rows", "Leave RETURNING out, or write fewer rows at a time.");
 
+    public static readonly ShardProxyError TooManyPulledRows = new(
+        "54000", "SHP-412", "an INSERT … SELECT with ON CONFLICT or RETURNING stores more than 50000 rows or 32 MB on several nodes", "Leave them out, or insert fewer rows at a time.");
+
     public static readonly ShardProxyError GatherRefused = new(
         "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
 

@@ -38,7 +38,8 @@ internal static partial class WritePlanner
         if (shape.Kind != StatementKind.Insert || insert.QueryTokens is null || shape.HasModifyingCte || shape.HasRowLocking
             || placed[insert.TargetRelation] is not { Placement: TablePlacement.Sharded } target
             || shape.Relations.Any(r => (r.Index != insert.TargetRelation && r.Role != RelationRole.Read) || (placed[r.Index] is not null && r.HasTableSample))
-            || (!insert.Columns.IsEmpty && !target.KeyColumns.All(k => insert.Columns.Contains(target.Columns[k].Name))))
+            || insert.OverridesByUser || (insert.HasWith && insert.HasReturning) || insert.ConflictUpdateColumns.Any(c => target.KeyColumns.Any(k => target.Columns[k].Name == c))
+            || (!insert.Columns.IsEmpty && target.KeyColumns.Any(k => !insert.Columns.Contains(target.Columns[k].Name) && !CanDraw(target.Columns[k]))))
         {
             return null;
         }
@@ -52,6 +53,9 @@ internal static partial class WritePlanner
             WaitsForMoves = shape.Relations.Any(r => r.Index != insert.TargetRelation && placed[r.Index] is { Placement: TablePlacement.Sharded }),
         };
     }
+
+    /// <summary>A value of its default can be made for each row.</summary>
+    public static bool CanDraw(TableColumn column) => column.Default is { Kind: ColumnDefaultKind.Sequence or ColumnDefaultKind.RandomUuid };
 
     /// <summary>How an UPDATE or DELETE runs that is not pinned to one node; null: not at all.</summary>
     /// <param name="shape">The statement; it does not assign the key.</param>

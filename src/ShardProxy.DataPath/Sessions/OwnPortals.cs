@@ -130,7 +130,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         }
         else if (dispatch.Plan.Kind == RouteKind.PullInsert)
         {
-            await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command).ConfigureAwait(false);
+            await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
         else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows)
         {

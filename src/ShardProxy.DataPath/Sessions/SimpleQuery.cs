@@ -195,7 +195,7 @@ internal sealed class SimpleQuery(Session session)
                         await EnclosedQueryExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
                     case RouteKind.PullInsert:
-                        await PullInsertExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null)).ConfigureAwait(false);
+                        await PullInsertExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
                     case RouteKind.CopySharded or RouteKind.CopyReplicated:
                         await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);

@@ -35,6 +35,9 @@ public sealed record InsertSummary(
     /// <summary>OVERRIDING USER VALUE: what is given for an identity column does not count.</summary>
     public bool OverridesByUser { get; init; }
 
-    /// <summary>Where the query of an INSERT … SELECT stands that ends with it; null when that is not certain.</summary>
+    /// <summary>WITH stands in front.</summary>
+    public bool HasWith { get; init; }
+
+    /// <summary>Where the query of an INSERT … SELECT stands; null when that is not certain.</summary>
     public TokenRange? QueryTokens { get; init; }
 }

@@ -55,18 +55,58 @@ internal sealed class ValuesReader(TokenTable tokens)
         return isEnd && rows.Count == widths.Count ? new InsertPlaces(nameEnd, columnsEnd, values, rows.ToImmutable()) : null;
     }
 
-    /// <summary>The query of an INSERT that has nothing behind it; null when its place is not certain.</summary>
-    public TokenRange? Query(int location, bool hasColumns)
+    /// <summary>The query of an INSERT; null when its place is not certain.</summary>
+    /// <param name="location">The byte at which the target's name stands.</param>
+    /// <param name="hasColumns">A column list is there.</param>
+    /// <param name="hasConflict">ON CONFLICT is there.</param>
+    /// <param name="hasReturning">RETURNING is there.</param>
+    public TokenRange? Query(int location, bool hasColumns, bool hasConflict, bool hasReturning)
     {
         var first = AfterTarget(location, hasColumns);
+        if (first >= 0 && tokens.IsWord(first, "overriding"u8))
+        {
+            first += 3;
+        }
+
         var last = tokens.Count - 1;
         while (tokens.IsSign(last, ';'))
         {
             last--;
         }
 
+        if (first < 0 || (hasConflict || hasReturning) && (last = Tail(first, last, hasConflict, hasReturning) - 1) < first)
+        {
+            return null;
+        }
+
         var isQuery = tokens.IsWord(first, "select"u8) || tokens.IsWord(first, "with"u8) || tokens.IsWord(first, "table"u8) || tokens.IsWord(first, "values"u8) || tokens.IsSign(first, '(');
-        return first >= 0 && last >= first && isQuery ? new TokenRange(first, last) : null;
+        return last >= first && isQuery ? new TokenRange(first, last) : null;
+    }
+
+    // Where ON CONFLICT, or else RETURNING, begins; 0 when that is not certain. RETURNING is a reserved word: but behind AS or a dot it is no name.
+    private int Tail(int first, int last, bool hasConflict, bool hasReturning)
+    {
+        int depth = 0, conflict = 0, returning = 0;
+        for (var i = first; i <= last; i++)
+        {
+            depth += tokens.IsSign(i, '(') || tokens.IsSign(i, '[') ? 1 : tokens.IsSign(i, ')') || tokens.IsSign(i, ']') ? -1 : 0;
+            if (depth > 0 || returning > 0 || tokens.IsSign(i - 1, '.') || tokens.IsWord(i - 1, "as"u8))
+            {
+                continue;
+            }
+
+            if (tokens.IsWord(i, "returning"u8))
+            {
+                returning = i;
+            }
+            else if (tokens.IsWord(i, "on"u8) && tokens.IsWord(i + 1, "conflict"u8) && (tokens.IsSign(i + 2, '(') || tokens.IsWord(i + 2, "do"u8) || tokens.IsWord(i + 2, "on"u8)))
+            {
+                // Of several the last: another may be a join on a column of that name.
+                conflict = i;
+            }
+        }
+
+        return hasReturning != returning > 0 || (hasConflict && conflict == 0) ? 0 : hasConflict ? conflict : returning;
     }
 
     /// <summary>The token behind the target's name, alias and column list; -1 when it is not certain.</summary>

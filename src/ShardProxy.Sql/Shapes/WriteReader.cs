@@ -47,9 +47,9 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
             Places = places,
             DefaultPositions = defaults,
             OverridesByUser = insert.Text("override") is "OVERRIDING_USER_VALUE",
-            QueryTokens = source == InsertSource.Select && !hasPartialColumns && conflict is null && !insert.Has("returningList") && !insert.Has("withClause") && !tokens.HasUnicodeNames
-                && insert.Text("override") is null or "OVERRIDING_NOT_SET"
-                ? new ValuesReader(tokens).Query(location, !columns.IsEmpty)
+            HasWith = insert.Has("withClause"),
+            QueryTokens = source == InsertSource.Select && !hasPartialColumns && !tokens.HasUnicodeNames
+                ? new ValuesReader(tokens).Query(location, !columns.IsEmpty, conflict is not null, insert.Has("returningList"))
                 : null,
         };
     }

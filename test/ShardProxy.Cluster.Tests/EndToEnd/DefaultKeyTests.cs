@@ -65,6 +65,9 @@ internal sealed class DefaultKeyTests
     [TestCase("INSERT INTO d DEFAULT VALUES RETURNING id")]
     [TestCase("INSERT INTO u (n) VALUES (1), (2), (3), (4) RETURNING id")]
     [TestCase("INSERT INTO u DEFAULT VALUES RETURNING id")]
+    [TestCase("INSERT INTO s (name) SELECT 'q' || g FROM generate_series(1, 700) g RETURNING id")]
+    [TestCase("INSERT INTO u (n) SELECT g FROM generate_series(1, 5) g RETURNING id")]
+    [TestCase("INSERT INTO i (name) SELECT max(name) FROM i RETURNING id")]
     [TestCase("INSERT INTO child (s_id) VALUES (7) RETURNING id")]
     [TestCase("INSERT INTO two (name) VALUES ('a'), ('b') RETURNING id")]
     public async Task EachRowIsStoredOnceWhereItsKeyBelongs(string sql)
@@ -80,7 +83,7 @@ internal sealed class DefaultKeyTests
             Assert.That(simple.Concat(prepared), Is.Unique);
             Assert.That(prepared, Has.Count.EqualTo(simple.Count));
             Assert.That(await CountAsync(table), Is.EqualTo(before + simple.Count + prepared.Count));
-            foreach (var id in simple.Concat(prepared))
+            foreach (var id in simple.Concat(prepared).Take(40))
             {
                 // By its key it is found on one node only.
                 Assert.That(await Db.ScalarAsync<long>(_proxy.ConnectionString(), $"SELECT count(*) FROM {table} WHERE {(table == "child" ? "s_id = 7 AND id" : "id")} = '{id}'", CancellationToken.None), Is.EqualTo(1), id);

@@ -1,0 +1,149 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
+using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Execution;
+
+/// <summary>Where the rows of an INSERT … SELECT come from.</summary>
+/// <param name="Nodes">The nodes that answer the query, each for its own rows; empty when it is gathered.</param>
+/// <param name="Gather">How it is gathered; null when nodes answer it.</param>
+/// <param name="Shape">The query's own shape.</param>
+internal sealed record PullSource(int[] Nodes, RoutePlan? Gather, StatementShape Shape);
+
+/// <summary>What PostgreSQL says of an INSERT … SELECT.</summary>
+/// <param name="Casts">The query's columns <c>q.c0</c>, <c>q.c1</c> …, each with the type of the table's column it goes to.</param>
+/// <param name="Columns">Those columns' names.</param>
+/// <param name="Drawn">Further columns of the key, of which a value is made for each row.</param>
+/// <param name="Types">The parameters' types; null when there are none.</param>
+/// <param name="RowDescription">Of its RETURNING, or null.</param>
+internal sealed record PullColumns(string Casts, ImmutableArray<string> Columns, ImmutableArray<TableColumn> Drawn, uint[]? Types, byte[]? RowDescription)
+{
+    /// <summary>The query with those types.</summary>
+    public string Select(string query) => $"SELECT {Casts} FROM ({query}\n) AS q ({string.Join(", ", Columns.Select((_, i) => $"c{i}"))})";
+}
+
+/// <summary>Reads an INSERT … SELECT before it runs: where its query can be answered, and what its rows have to be like.</summary>
+internal static class PullInsertQuery
+{
+    /// <summary>The query is a statement of its own: where its rows are is planned as if it stood alone.</summary>
+    public static async ValueTask<(PullSource? Source, ShardProxyError? Error)> SourceAsync(Session session, RoutingTable table, NodeCommand command, byte[] query)
+    {
+        var literals = new LiteralList();
+        var scan = session.Services.Analyzer.Scan(query, 0, literals);
+        if (scan.Outcome is ScanOutcome.Refused or ScanOutcome.Empty)
+        {
+            return (null, scan.Error ?? RoutingErrors.Unsupported);
+        }
+
+        var shape = scan.Shape ?? await session.Services.Analyzer.AnalyzeAsync(query.AsMemory(scan.Start, scan.End - scan.Start), session.Connection.Closed).ConfigureAwait(false);
+        if (shape is not { Kind: StatementKind.Select, IsReadOnly: true })
+        {
+            return (null, RoutingErrors.NoKey);
+        }
+
+        var plan = RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath);
+        if (plan.Kind == RouteKind.ByKey)
+        {
+            if (Router.Route(plan, new KeyInput(query, literals, command.Parameters), table, session.Activity, new TouchSet(), out var node, out _, out var unrouted) == KeyRoute.Node)
+            {
+                return (new PullSource([node], null, shape), null);
+            }
+
+            if (plan.Otherwise is null)
+            {
+                return (null, unrouted ?? RoutingErrors.NoKey);
+            }
+
+            plan = plan.Otherwise;
+        }
+
+        if (plan.Kind is RouteKind.Aggregate || (plan.Kind == RouteKind.Scatter && HasPresent(command, query)))
+        {
+            plan = plan.Otherwise ?? plan;
+        }
+
+        return plan.Kind switch
+        {
+            RouteKind.Home or RouteKind.AnyNode => (new PullSource([table.HomeNode.Id], null, shape), null),
+            RouteKind.Scatter when !HasPresent(command, query) => (new PullSource([.. table.Group(plan.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order()], null, shape), null),
+            RouteKind.Gather => (new PullSource([], plan, shape), null),
+            RouteKind.Refuse => (null, plan.Refusal),
+            _ => (null, RoutingErrors.NoKey),
+        };
+    }
+
+    /// <summary>
+    /// The statement as the home node reads it: what PostgreSQL has against it is told, and null returned. An explicit cast gives what the assignment gives, as
+    /// far as the assignment is allowed; lengths and scales are left to the assignment itself.
+    /// </summary>
+    public static async ValueTask<PullColumns?> ReadAsync(Session session, ServerConnection home, PlacedTable target, StatementShape shape, NodeCommand command, byte[] query)
+    {
+        var whole = await StatementCheck.RunAsync(home, command.Sql, command.Parameters?.TypeOids ?? []).ConfigureAwait(false);
+        if (!Passed(session, whole))
+        {
+            return null;
+        }
+
+        if (command.Parameters is null && whole.ParameterTypes.Length > 0)
+        {
+            session.Fail("42P02", "there is no parameter $1");
+            return null;
+        }
+
+        var part = await StatementCheck.RunAsync(home, query, whole.ParameterTypes).ConfigureAwait(false);
+        var known = await SideDialog.RunAsync(
+            home,
+            $"""
+            SELECT a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid,
+              pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 > 0 AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
+            FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = {SqlIdentifier.Literal(target.Name.ToString())}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+            """).ConfigureAwait(false);
+        if (!Passed(session, part) || !Passed(session, known))
+        {
+            return null;
+        }
+
+        if (known.Rows.Exists(r => r[3] is not [(byte)'t']))
+        {
+            session.Fail(ExecutionErrors.LossyText);
+            return null;
+        }
+
+        var types = RowShape.Types(part.RowDescription ?? []);
+        ImmutableArray<string> columns = shape.Insert!.Columns is { IsEmpty: false } named ? named : [.. target.Columns.Take(types.Length).Select(c => c.Name)];
+        ImmutableArray<TableColumn> drawn = [.. target.KeyColumns.Select(k => target.Columns[k]).Where(c => !columns.Contains(c.Name))];
+        if (types.Length == 0 || columns.Length != types.Length || !drawn.All(WritePlanner.CanDraw))
+        {
+            session.Fail(RoutingErrors.NoKey);
+            return null;
+        }
+
+        var targets = known.Rows.ToDictionary(r => Encoding.UTF8.GetString(r[0]!), r => (Type: Encoding.UTF8.GetString(r[1]!), Oid: Encoding.UTF8.GetString(r[2]!)));
+        var values = columns.Select((c, i) => targets[c].Oid == types[i].ToString(CultureInfo.InvariantCulture) ? $"q.c{i}" : $"q.c{i}::{targets[c].Type}");
+        return new PullColumns(string.Join(", ", values), columns, drawn, command.Parameters is null ? null : whole.ParameterTypes, whole.RowDescription);
+    }
+
+    private static bool HasPresent(NodeCommand command, byte[] query)
+    {
+        var text = Encoding.UTF8.GetString(query);
+        return TransactionTimeText.HasTime(text) || TransactionTimeText.HasMovingLiteral(text) || ReplicatedWriteGuard.HasMovingParameter(command.Parameters);
+    }
+
+    private static bool Passed(Session session, DialogResult result)
+    {
+        if (!result.IsOk)
+        {
+            session.Fail(result.ErrorPayload!);
+        }
+
+        return result.IsOk;
+    }
+}
