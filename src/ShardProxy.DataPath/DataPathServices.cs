@@ -1,4 +1,5 @@
 using ShardProxy.DataPath.Execution;
+using ShardProxy.DataPath.Login;
 using ShardProxy.DataPath.Recording;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
@@ -31,6 +32,9 @@ internal sealed record DataPathServices(
 
     /// <summary>Backends that clients have ended.</summary>
     public KillWatch Kills { get; } = new(Time);
+
+    /// <summary>What clients do to roles.</summary>
+    public required RoleChanges RoleChanges { get; init; }
 
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();

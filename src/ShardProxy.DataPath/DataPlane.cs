@@ -63,7 +63,8 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         var credentials = new ServerCredentials();
         _encryption = new ServerEncryption(options.NodeTls);
         var connector = new ServerConnector(options, credentials, _encryption, transport, addresses, time);
-        _authQuery = options.UserLookup is null ? null : new AuthQuery(options, connector, holder, time);
+        var roleChanges = new RoleChanges(time);
+        _authQuery = options.UserLookup is null ? null : new AuthQuery(options, connector, holder, roleChanges, time);
         _users = new UserDirectory(options, credentials, _authQuery, _logger);
         _greeting = new ClientGreeting(options.Certificates);
         _authenticator = new ClientAuthenticator(options, _users, _logger);
@@ -74,7 +75,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         var live = new LiveOptions(options);
         _services = new DataPathServices(
             live, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(live, connector, time, Random.Shared), connector, Recorder,
-            new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant(), new SequenceBlocks(sequences, time));
+            new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant(), new SequenceBlocks(sequences, time))
+        {
+            RoleChanges = roleChanges,
+        };
         _explainer = new RouteExplainer(_services);
         _control = new DataPlaneControl(_services, _registry);
         _instruments = new DataPathInstruments(this);

@@ -8,9 +8,9 @@ public sealed record UserLookupOptions(string User, string? Password, string Dat
 {
     /// <summary>Roles that may log in, without the passwords that have expired.</summary>
     public const string DefaultQuery =
-        "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin";
+        "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END, rolsuper FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin";
 
-    /// <summary>Gets the name as $1; returns a row of name and password, or none.</summary>
+    /// <summary>Gets the name as $1; returns a row of name, password and, for admins of the console, whether it is a superuser; or none.</summary>
     public string Query { get; init; } = DefaultQuery;
 
     /// <summary>Every role of the home node may log in, not only the users that are written down.</summary>

@@ -16,6 +16,11 @@ internal static class RolePasswords
     /// <summary>Runs behind the statement, in the transaction that is open on every node. False after it has written an error.</summary>
     public static async ValueTask<bool> SpreadAsync(Session session, RoutingTable table, StatementShape shape)
     {
+        if (shape.Utility is { Object: UtilityObject.Role })
+        {
+            session.Services.RoleChanges.Note();
+        }
+
         if (shape.Utility is not { Object: UtilityObject.Role } role || !shape.Text.Contains(" password ", StringComparison.OrdinalIgnoreCase))
         {
             return true;

@@ -10,7 +10,8 @@ namespace ShardProxy.DataPath.Login;
 /// <summary>What the home node keeps of a role. Never printed.</summary>
 /// <param name="Exists">There is such a role and it may log in.</param>
 /// <param name="Password">Verifier or hash; null when it has none or it has expired.</param>
-internal readonly record struct StoredPassword(bool Exists, string? Password)
+/// <param name="IsSuperuser">Only superusers can change it: the password of any other role is in the hands of every role with CREATEROLE.</param>
+internal readonly record struct StoredPassword(bool Exists, string? Password, bool IsSuperuser)
 {
     public override string ToString() => nameof(StoredPassword);
 }
@@ -19,7 +20,7 @@ internal readonly record struct StoredPassword(bool Exists, string? Password)
 /// Asks the home node for a role's password, as a role that may see it, over one connection of its own. Answers are kept for a
 /// moment, so that a storm of logins is one query a user. Thread-safe; bounded in entries and in time.
 /// </summary>
-internal sealed class AuthQuery(DataPathOptions options, ServerConnector connector, RoutingTableHolder tables, TimeProvider time) : IDisposable
+internal sealed class AuthQuery(DataPathOptions options, ServerConnector connector, RoutingTableHolder tables, RoleChanges roleChanges, TimeProvider time) : IDisposable
 {
     private const int MaxEntries = 10_000;
 
@@ -108,7 +109,7 @@ internal sealed class AuthQuery(DataPathOptions options, ServerConnector connect
     {
         lock (_lock)
         {
-            return _cache.TryGetValue(user, out var entry) && time.GetElapsedTime(entry.At) < _lookup.CacheTime ? entry.Stored : null;
+            return !roleChanges.IsRecent && _cache.TryGetValue(user, out var entry) && time.GetElapsedTime(entry.At) < _lookup.CacheTime ? entry.Stored : null;
         }
     }
 
@@ -179,7 +180,8 @@ internal sealed class AuthQuery(DataPathOptions options, ServerConnector connect
             return default;
         }
 
-        return new StoredPassword(true, row[1] is { Length: > 0 } password ? Encoding.UTF8.GetString(password) : null);
+        var isSuperuser = row.Length > 2 && row[2] is [(byte)'t', ..];
+        return new StoredPassword(true, row[1] is { Length: > 0 } password ? Encoding.UTF8.GetString(password) : null, isSuperuser);
     }
 
     private void Send(ServerConnection server, string user)

@@ -112,7 +112,8 @@ internal sealed partial class ClientAuthenticator(DataPathOptions initial, UserD
         };
         if (isProven)
         {
-            return null;
+            var isTooWeak = !found.IsGuarded && rule.Method != ClientAuthentication.Trust && database == ClientListener.ConsoleDatabase && users.RoleOf(user) == ConsoleRole.Admin;
+            return isTooWeak ? LoginErrors.UnguardedAdmin(user) : null;
         }
 
         users.ProofFailed(user);

@@ -42,6 +42,10 @@ internal static class LoginErrors
     public static readonly ShardProxyError CleartextRefused = new(
         "28000", "SHP-126", "a cleartext password is taken on encrypted connections only", "Connect with sslmode=require, or set authentication.allow_cleartext.");
 
+    public static ShardProxyError UnguardedAdmin(string user) => new(
+        "42501", "SHP-132", $"the password of console admin \"{user}\" is one that roles with CREATEROLE can set",
+        "Make the role a superuser on the home node, or log in with the password that is written down in users[] or authentication.user_file.");
+
     public static readonly ShardProxyError LookupFailed = new(
         "57P03", "SHP-127", "users cannot be looked up at the moment", "Check that the home node runs and that the proxy's authentication query is right.");
 

@@ -48,21 +48,21 @@ internal sealed partial class UserDirectory
     {
         if (_written.TryGetValue(user, out var written) && written is not null)
         {
-            return new UserLookup(true, await CurrentAsync(user, written, cancellationToken).ConfigureAwait(false));
+            return await CurrentAsync(user, written, cancellationToken).ConfigureAwait(false);
         }
 
         var isWritten = _written.ContainsKey(user);
         if (_query is null)
         {
-            return new UserLookup(isWritten, null);
+            return new UserLookup(isWritten, null, IsGuarded: false);
         }
 
         // Asked in any case, so that time does not tell names that are written down from those that are not. An entry without a password only
         // gives a role of the console.
         var stored = await _query.FindAsync(user, isOptional: isWritten || !_query.ServesUnwrittenUsers, cancellationToken).ConfigureAwait(false);
         return stored is { } found && _query.ServesUnwrittenUsers
-            ? new UserLookup(found.Exists || isWritten, await SecretAsync(user, found.Password).ConfigureAwait(false))
-            : new UserLookup(isWritten, null);
+            ? new UserLookup(found.Exists || isWritten, await SecretAsync(user, found.Password).ConfigureAwait(false), found.IsSuperuser)
+            : new UserLookup(isWritten, null, IsGuarded: false);
     }
 
     /// <summary>A login failed: what is known of the user may be out of date.</summary>
@@ -85,24 +85,25 @@ internal sealed partial class UserDirectory
         }
     }
 
-    private async ValueTask<LoginSecret> CurrentAsync(string user, LoginSecret written, CancellationToken cancellationToken)
+    private async ValueTask<UserLookup> CurrentAsync(string user, LoginSecret written, CancellationToken cancellationToken)
     {
         var verdict = _verdicts.GetValueOrDefault(user);
         if (_query is null || await _query.FindAsync(user, isOptional: true, cancellationToken).ConfigureAwait(false) is not { } stored)
         {
-            return verdict?.Secret ?? written;
+            return Lookup(verdict);
         }
 
         // A role without a password logs in by other means there: what is written is for the proxy alone.
         if (stored.Password is null)
         {
-            return written;
+            return Lookup(null);
         }
 
-        if (verdict?.Stored != stored.Password)
+        if (verdict is null || verdict.Stored != stored.Password || verdict.IsSuperuser != stored.IsSuperuser)
         {
             var agrees = await AgreesAsync(user, written, stored.Password).ConfigureAwait(false);
-            verdict = new Verdict(stored.Password, agrees ? written : await SecretAsync(user, stored.Password).ConfigureAwait(false) ?? written);
+            var secret = agrees ? written : await SecretAsync(user, stored.Password).ConfigureAwait(false) ?? written;
+            verdict = new Verdict(stored.Password, secret, stored.IsSuperuser);
             _verdicts[user] = verdict;
             if (!agrees)
             {
@@ -110,7 +111,10 @@ internal sealed partial class UserDirectory
             }
         }
 
-        return verdict.Secret;
+        return Lookup(verdict);
+
+        UserLookup Lookup(Verdict? said) =>
+            said is null ? new(true, written, IsGuarded: true) : new(true, said.Secret, IsGuarded: said.IsSuperuser || said.Secret == written);
     }
 
     private async ValueTask<LoginSecret?> SecretAsync(string user, string? stored)
@@ -176,11 +180,13 @@ internal sealed partial class UserDirectory
     }
 
     /// <summary>What the home node said last of a user that is written down, and what follows from it. A class: its text is never compared or printed by accident.</summary>
-    private sealed class Verdict(string stored, LoginSecret secret)
+    private sealed class Verdict(string stored, LoginSecret secret, bool isSuperuser)
     {
         public string Stored { get; } = stored;
 
         public LoginSecret Secret { get; } = secret;
+
+        public bool IsSuperuser { get; } = isSuperuser;
     }
 
     private static partial class Log

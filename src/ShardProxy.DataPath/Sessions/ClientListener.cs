@@ -15,7 +15,8 @@ internal sealed partial class ClientListener(
     private const int CancelAttempts = 10;
     private static readonly TimeSpan CancelPause = TimeSpan.FromMilliseconds(5);
 
-    private const string ConsoleDatabase = "shardproxy";
+    /// <summary>The database that is the console.</summary>
+    public const string ConsoleDatabase = "shardproxy";
 
     // Clients that are told to go are few milliseconds away, or do not listen.
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(200);

@@ -296,6 +296,11 @@ internal sealed class SimpleQuery(Session session)
             return false;
         }
 
+        if (shape.Utility is { Object: UtilityObject.Role })
+        {
+            session.Services.RoleChanges.Note();
+        }
+
         TransparentCommands.Follow(session, shape, text, server);
         var changedSchema = false;
         var transaction = session.Transaction;

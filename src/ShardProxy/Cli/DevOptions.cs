@@ -53,6 +53,9 @@ internal sealed record DevOptions
             ProxyId = "dev",
             Nodes = nodes,
             Users = [new UserOptions(User, Password, IsAdmin: true)],
+
+            // Whom the user makes may log in, as on one server.
+            Authentication = new AuthenticationOptions { ServesHomeRoles = true },
             Pool = defaults,
             Limits = new LimitOptions(
                 MaxClients: 15_000,

@@ -60,7 +60,7 @@ internal static class ConfigurationSchema
         Pem("authentication.user_file", "userlist.txt", "file of further users, a line \"name\" \"verifier, hash or password\" each"),
         Flag("authentication.allow_cleartext", false, "method password also on connections in clear"),
         Flag("authentication.query.enabled", false, "every role of the home node may log in, looked up there"),
-        Text("authentication.query.sql", UserLookupOptions.DefaultQuery, "'SELECT usename, passwd FROM pg_shadow WHERE usename = $1'", "gets the name as $1, returns name and rolpassword"),
+        Text("authentication.query.sql", UserLookupOptions.DefaultQuery, "'SELECT usename, passwd, usesuper FROM pg_shadow WHERE usename = $1'", "gets the name as $1, returns name, rolpassword and rolsuper"),
         Integer("authentication.query.cache_ms", 1_000, 0, 60_000, "how long an answer of it is believed"),
         Integer("pool.size", 20, 1, 10_000, "server connections for each node, database and user"),
         Integer("pool.min_size", 0, 0, 10_000, "server connections kept open for each node, database and user that is in use"),

@@ -59,6 +59,29 @@ internal sealed class UserLookupTests : AuthFixture
     }
 
     [Test]
+    public async Task WhoMaySetPasswordsDoesNotBecomeAdminOfTheConsole()
+    {
+        var (weak, super, written) = (await RoleAsync("PASSWORD 'secret'"), await RoleAsync("SUPERUSER PASSWORD 'secret'"), await RoleAsync("PASSWORD 'secret'"));
+        var proxy = await StartAsync(o => Lookup(o) with { Users = [.. o.Users, new(weak, null, IsAdmin: true), new(super, null, IsAdmin: true), new(written, "secret", IsAdmin: true)] });
+        Assert.That(await ConsoleAsync(weak, "secret"), Is.EqualTo("42501 SHP-132"), "any role with CREATEROLE could have set it");
+        Assert.That(await ConsoleAsync(weak, "wrong"), Is.EqualTo("28P01 SHP-106"));
+        Assert.That(await MayLogInAsync(proxy, weak, "secret"), Is.True);
+        Assert.That(await ConsoleAsync(super, "secret"), Is.EqualTo("in"));
+        Assert.That(await ConsoleAsync(written, "secret"), Is.EqualTo("in"), "what the configuration says is its owner's");
+
+        await Cluster.ExecuteAsync(0, $"ALTER ROLE {written} PASSWORD 'new'");
+        await Waiting.UntilAsync(() => MayLogInAsync(proxy, written, "new"));
+        Assert.That(await ConsoleAsync(written, "new"), Is.EqualTo("42501 SHP-132"));
+
+        async Task<string> ConsoleAsync(string user, string password)
+        {
+            using var client = await ConnectAsync(proxy);
+            var reply = await client.StartAsync(user, "shardproxy", password);
+            return reply.Status == 'I' ? "in" : $"{reply.SqlState} {reply.Errors[0].Field('D')}";
+        }
+    }
+
+    [Test]
     public async Task AnMd5HashThatTheHomeNodeKeepsOpensTheServersToo()
     {
         var role = await RoleAsync("PASSWORD NULL");
@@ -104,6 +127,18 @@ internal sealed class UserLookupTests : AuthFixture
         Assert.That(await MayLogInAsync(proxy, role, "old"), Is.True);
         await Cluster.ExecuteAsync(0, $"ALTER ROLE {role} PASSWORD 'new'");
         await Waiting.UntilAsync(() => MayLogInAsync(proxy, role, "new"));
+        Assert.That(await MayLogInAsync(proxy, role, "old"), Is.False);
+    }
+
+    [Test]
+    public async Task APasswordChangedThroughTheProxyCountsAtOnce()
+    {
+        var role = await RoleAsync("PASSWORD 'old'");
+        var proxy = await StartAsync(o => Lookup(o) with { UserLookup = Lookup(o).UserLookup! with { CacheTime = TimeSpan.FromMinutes(1) } });
+        Assert.That(await MayLogInAsync(proxy, role, "old"), Is.True);
+        using var client = await ScriptedClient.LoginAsync(proxy.Port, TestCluster.User, TestCluster.Database, TestCluster.Password);
+        Assert.That((await client.QueryAsync($"ALTER ROLE {role} PASSWORD 'new'")).SqlState, Is.Null);
+        Assert.That(await MayLogInAsync(proxy, role, "new"), Is.True);
         Assert.That(await MayLogInAsync(proxy, role, "old"), Is.False);
     }
 
