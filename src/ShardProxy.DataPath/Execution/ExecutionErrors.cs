@@ -20,6 +20,10 @@ internal static class ExecutionErrors
     public static readonly ShardProxyError GatherRefused = new(
         "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
 
+    public static readonly ShardProxyError GatherLocked = new(
+        "0A000", "SHP-225", "rows of a table that this transaction has locked exclusively cannot be brought together from several nodes",
+        "Commit TRUNCATE, ALTER TABLE or LOCK before it, or add the shard key to the statement's conditions.");
+
     public static readonly ShardProxyError GatherInexact = new(
         "0A000", "SHP-225", "rows of several nodes cannot be brought together exactly under these settings", "Set DateStyle to an ISO style and extra_float_digits to 1 or more.");
 

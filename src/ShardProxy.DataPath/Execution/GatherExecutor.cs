@@ -21,6 +21,11 @@ internal sealed class GatherExecutor
     private const string StatementName = "shardproxy_gather";
     private const string FloatDigits = "extra_float_digits";
     private const string GroupingError = "42803";
+    private const string LockTimeout = "55P03";
+
+    // The session's own server has every table's lock already: a workspace beside its block waits only for what the block itself keeps from it, or has
+    // somebody wait for. Without an end of its own that wait would have none.
+    private const string BoundedWait = "SET LOCAL lock_timeout = '500ms'; ";
 
     private readonly Session _session;
     private readonly RoutingTable _table;
@@ -230,7 +235,18 @@ internal sealed class GatherExecutor
             return;
         }
 
+        var isBeside = _session.Transaction.State != BlockState.Idle;
+        if (isBeside)
+        {
+            await SideDialog.RunAsync(workspace, "BEGIN; " + BoundedWait).ConfigureAwait(false);
+        }
+
         var result = await StatementCheck.RunAsync(workspace, Encoding.UTF8.GetBytes(part), Types).ConfigureAwait(false);
+        if (isBeside)
+        {
+            await SideDialog.RunAsync(workspace, "ROLLBACK").ConfigureAwait(false);
+        }
+
         _sql.Combine(result.IsOk ? RowShape.Types(result.RowDescription) : null);
     }
 
@@ -252,7 +268,11 @@ internal sealed class GatherExecutor
             }
         }
 
-        if (_refusal is { Error.SqlState: var state } refusal && (state[..2] != "42" || state == "42501"))
+        if (_refusal?.Error?.SqlState == LockTimeout && _session.Transaction.State != BlockState.Idle)
+        {
+            _session.Fail(ExecutionErrors.GatherLocked);
+        }
+        else if (_refusal is { Error.SqlState: var state } refusal && (state[..2] != "42" || state == "42501"))
         {
             _session.Fail(refusal.ErrorPayload!);
         }
@@ -267,7 +287,7 @@ internal sealed class GatherExecutor
     private async ValueTask<bool> TryOpenAsync(bool asTables)
     {
         var workspace = _workspace!;
-        SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
+        SideDialog.Send(workspace, Encoding.UTF8.GetBytes("BEGIN READ WRITE; " + (_session.Transaction.State != BlockState.Idle ? BoundedWait : "") + (IsApart ? _session.Transaction.SettingsSql : "") + _sql.CreateTables(asTables)));
         MessageWriter.Parse(workspace.Output, Encoding.ASCII.GetBytes(StatementName), _sql.Final, Types.AsSpan());
         MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'S', Encoding.ASCII.GetBytes(StatementName));
         MessageWriter.Empty(workspace.Output, FrontendTag.Sync);

@@ -45,7 +45,7 @@ internal static class SingleNodeExecutor
                 return SingleOutcome.Lost;
             }
         }
-        catch (Exception e) when (e is IOException or InvalidOperationException or OperationCanceledException && !session.Connection.IsClosed)
+        catch (Exception e) when (ServerLoss.IsLoss(session, e))
         {
             ServerLoss.Report(session, server, isWrite);
             return SingleOutcome.Lost;

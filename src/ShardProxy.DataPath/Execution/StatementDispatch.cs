@@ -51,6 +51,16 @@ internal static class StatementDispatch
                 plan = RoutePlanner.Refuse(table, refusal);
             }
 
+            if (session.Unseen is { } unseen && unseen.IsNamedBy(session, shape, table))
+            {
+                plan = RoutePlanner.Refuse(table, RoutingErrors.UnseenCode);
+            }
+
+            if (shape.Utility is not null)
+            {
+                UnseenCode.Note(session, shape, table);
+            }
+
             if (shape.Kind == StatementKind.DeclareCursor && session.OpenResults?.FindCursor(CursorNodes.NameIn(shape)) is not null)
             {
                 plan = RoutePlanner.Refuse(table, SessionErrors.CursorExists);

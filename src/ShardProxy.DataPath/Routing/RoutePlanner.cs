@@ -68,6 +68,13 @@ internal static class RoutePlanner
             }
         }
 
+        // A temporary view is nowhere written down, and a materialized one is filled where it is made.
+        if (shape.Utility is { Object: UtilityObject.View, IsTemporary: true } or { Object: UtilityObject.MaterializedView, Verb: UtilityVerb.Create }
+            && shape.Relations.Any(r => placed[r.Index] is { Placement: TablePlacement.Sharded } || table.OpaqueRelations.Any(o => o.Name == r.Name)))
+        {
+            return Refuse(table, RoutingErrors.OpaqueRelation);
+        }
+
         var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
             ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
             : OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed));

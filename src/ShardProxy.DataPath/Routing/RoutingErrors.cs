@@ -36,6 +36,9 @@ internal static class RoutingErrors
     public static readonly ShardProxyError OpaqueRelation = new(
         NotSupported, "SHP-207", "the statement reads a view over sharded tables", "Query the sharded tables themselves by their key.");
 
+    public static readonly ShardProxyError UnseenCode = new(
+        NotSupported, "SHP-207", "the statement names a view or function over sharded tables that its own transaction has made", "Commit first.");
+
     public static readonly ShardProxyError OpaqueFunction = new(
         NotSupported, "SHP-208", "the statement calls a function whose body names sharded or replicated tables",
         "Run the function's statements from the application.");

@@ -15,7 +15,7 @@ internal static partial class SharedDdl
     /// <summary>A plan, or null when the statement is about something else.</summary>
     public static RoutePlan? TryPlan(StatementShape shape, UtilitySummary utility, RoutingTable table, PlacedTable?[] placed)
     {
-        if (!IsShared(utility.Object) || placed.Any(p => p is not null) || utility.IsTemporary)
+        if (!IsShared(utility.Object) || placed.Any(p => p is not null) || utility.IsTemporary || utility.Names.Any(n => n.Schema == "pg_temp"))
         {
             return null;
         }

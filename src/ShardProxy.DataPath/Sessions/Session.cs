@@ -136,6 +136,9 @@ internal sealed class Session
     /// <summary>Results over several nodes that the client takes in pieces; made with the first.</summary>
     public OpenResults? OpenResults { get; set; }
 
+    /// <summary>What the open transaction has made that the catalog does not know yet; null when nothing.</summary>
+    public UnseenCode? Unseen { get; set; }
+
     /// <summary>The node for a statement: its cursor's, or the one it was routed to.</summary>
     public Node NodeFor(StatementShape shape, Node routed) => (CursorNodes.Concerns(shape) ? (Cursors ??= new CursorNodes()).Find(this, shape) : null) ?? routed;
 

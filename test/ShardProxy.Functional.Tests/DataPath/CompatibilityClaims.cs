@@ -60,7 +60,7 @@ internal static class CompatibilityClaims
         ["A SELECT over several nodes that names `ctid` or another system column, `schema.table.column`, a function of the user's, a function that changes something or looks at its server (`nextval`, `set_config`, `pg_…`), or locks rows"] = Says(
             ("SELECT ctid FROM a", "SHP-201"), ("SELECT public.a.id FROM public.a", "SHP-201"), ("SELECT set_config('x.y', v, false) FROM a", "SHP-201"), ("SELECT pg_backend_pid() FROM a", "SHP-201"), ("SELECT * FROM a FOR UPDATE", "SHP-201")),
         ["A SELECT over several nodes in a block that reads the present from a string (`'now'`) or by `age(x)`"] = By("GatherTests.TheTimeIsTheBlocksOwn"),
-        ["A SELECT over several nodes that would mean something else on gathered rows; any whose rows have to be brought together under a DateStyle that is not ISO, or `extra_float_digits` below 1"] = Says(
+        ["A SELECT over several nodes that would mean something else on gathered rows; any whose rows have to be brought together under a DateStyle that is not ISO, or `extra_float_digits` below 1; in a block any that needs rows of a table that the block itself has locked exclusively (`TRUNCATE`, `ALTER TABLE`, `LOCK`)"] = Says(
             ("SELECT coalesce(x, y) FROM a x, a y", "SHP-225"), ("SET datestyle = 'German'", Runs), ("SELECT * FROM a ORDER BY id", "SHP-225"),
             ("SET datestyle = 'ISO'", Runs), ("SET extra_float_digits = 0", Runs), ("SELECT * FROM a ORDER BY id", "SHP-225")),
         ["`INSERT … VALUES`, `ON CONFLICT`, `RETURNING`"] = By(

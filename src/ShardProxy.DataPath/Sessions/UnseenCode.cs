@@ -1,0 +1,60 @@
+using ShardProxy.DataPath.Routing;
+using ShardProxy.Model.Routing;
+using ShardProxy.Sql;
+
+namespace ShardProxy.DataPath.Sessions;
+
+/// <summary>
+/// Views and functions over placed tables that the session's open transaction has made, or given other names. The catalog hears of them when it has committed;
+/// until then a statement that names one would run on the home node, on a part of the rows: it is refused.
+/// </summary>
+internal sealed class UnseenCode
+{
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
+    private long _transaction;
+    private bool _hasUnknownNames;
+
+    /// <summary>Before a statement runs: notes what it makes. One that fails takes its transaction with it.</summary>
+    public static void Note(Session session, StatementShape shape, RoutingTable table)
+    {
+        if (shape.Utility is not { Verb: UtilityVerb.Create or UtilityVerb.Alter or UtilityVerb.Rename } utility)
+        {
+            return;
+        }
+
+        var isCode = utility.Object is UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function || shape.Kind == StatementKind.OtherDdl;
+        var current = session.Unseen is { } known && known._transaction == session.Transaction.Number ? known : null;
+        if (!isCode || !IsOverPlaced(shape, table, current))
+        {
+            return;
+        }
+
+        current ??= session.Unseen = new UnseenCode { _transaction = session.Transaction.Number };
+        current._hasUnknownNames |= utility.Verb != UtilityVerb.Create;
+        foreach (var name in utility.Names)
+        {
+            current._names.Add(name.Name);
+        }
+    }
+
+    /// <summary>The statement names something whose rows are not known to be whole.</summary>
+    public bool IsNamedBy(Session session, StatementShape shape, RoutingTable table)
+    {
+        if (_transaction != session.Transaction.Number)
+        {
+            session.Unseen = null;
+            return false;
+        }
+
+        return shape.Kind is not (StatementKind.OtherDdl or StatementKind.DropTable or StatementKind.AlterTable) && NamesAny(shape, table);
+    }
+
+    private bool NamesAny(StatementShape shape, RoutingTable table) =>
+        shape.Functions.Any(f => _names.Contains(f.Name) || (_hasUnknownNames && f.Schema != "pg_catalog" && !BuiltinFunctions.Contains(f.Name)))
+            || shape.Identifiers.Any(_names.Contains)
+            || shape.Relations.Any(r => _names.Contains(r.Name) || (_hasUnknownNames && !table.IsPlacedName(r.Name)));
+
+    private static bool IsOverPlaced(StatementShape shape, RoutingTable table, UnseenCode? known) =>
+        shape.Relations.Select(r => r.Name).Concat(shape.Functions.Select(f => f.Name)).Concat(shape.Identifiers)
+            .Any(n => table.IsPlacedName(n) || table.OpaqueFunctions.Contains(n) || known?._names.Contains(n) == true);
+}
