@@ -1,11 +1,13 @@
 using System.Globalization;
 using ShardProxy.Stress.Hostile;
+using ShardProxy.Stress.Parsing;
 using ShardProxy.TestKit.Differential;
 
 const string Help =
     """
     usage: test/stress hostile [--seconds N] [--seed S] [--clients N] [--nodes N]
            test/stress differential [--statements N] [--seed S] [--nodes N] [--moves] [--category NAME]
+           test/stress corpus DIRECTORY
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
@@ -27,6 +29,9 @@ const string Help =
       --moves          ranges are moved between the nodes meanwhile
       --category NAME  only categories whose names contain this
 
+    corpus: analyses every statement of the folder's psql scripts (*.sql; PostgreSQL's own are in src/test/regress/sql of its source) and holds relations and columns
+    against the tree of PostgreSQL's grammar: each statement is analysed alike, or refused; none is misread.
+
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;
 
@@ -39,6 +44,14 @@ if (args is ["--help"] or ["-h"] or [_, "--help"])
 if (args is ["differential", ..])
 {
     return await DifferentialCommand.RunAsync(args.AsMemory(1), Help);
+}
+
+if (args is ["corpus", var directory])
+{
+    using var corpus = new CorpusRun(Console.Out);
+    await corpus.RunAsync(directory);
+    Console.WriteLine(corpus.Findings == 0 ? "nothing found" : $"{corpus.Findings} found");
+    return corpus.Findings == 0 ? 0 : 1;
 }
 
 if (args.Length == 0 || args[0] != "hostile" || args.Length % 2 == 0)

@@ -30,6 +30,12 @@ internal sealed class Answer
         // Whether rows were announced before an error, and which came, is chance.
         _head = error.Length > 0 ? $"{error} {reply.Status}" : $"({parameters}) [{shape}] {string.Join(' ', reply.Tags)} {reply.Status}";
         _rows = reply.Errors.Count > 0 ? [] : [.. reply.Messages.Where(m => m.Type == 'D').Select(m => Row(m, columns))];
+        var copied = string.Concat(reply.Messages.Where(m => m.Type == 'd').Select(m => Encoding.UTF8.GetString(m.Body)));
+        if (copied.Length > 0)
+        {
+            _rows.AddRange(copied.Split('\n').Select(l => new[] { l }));
+        }
+
         if (!isOrdered)
         {
             _rows.Sort((a, b) => string.CompareOrdinal(SortKey(a), SortKey(b)));

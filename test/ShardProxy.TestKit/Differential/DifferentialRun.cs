@@ -13,15 +13,18 @@ namespace ShardProxy.TestKit.Differential;
 public sealed class DifferentialRun
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ProgressPause = TimeSpan.FromSeconds(10);
 
     private static readonly (string Name, Func<Dice, Scenario> Make)[] Categories =
-        [.. ReadCategories.All, .. JoinCategories.All, .. TypeCategories.All, .. WriteCategories.All];
+        [.. ReadCategories.All, .. JoinCategories.All, .. TypeCategories.All, .. FunctionCategories.All, .. WriteCategories.All, .. FormCategories.All];
 
     private readonly DifferentialOptions _options;
     private readonly TextWriter _output;
     private readonly DifferentialDatabases _databases;
     private readonly Tally _tally = new();
     private readonly List<string> _findings = [];
+    private readonly Stopwatch _time = new();
+    private volatile string _doing = "";
 
     private DifferentialRun(DifferentialOptions options, TextWriter output, DifferentialDatabases databases)
     {
@@ -43,16 +46,26 @@ public sealed class DifferentialRun
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(output);
-        var time = Stopwatch.StartNew();
+        output = TextWriter.Synchronized(output); // the progress is told beside the run
+        var started = Stopwatch.StartNew();
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"seed {options.Seed}: {options.Statements} statements on {options.Nodes} nodes{(options.Moves ? ", while ranges move" : "")}"));
         await using var databases = await DifferentialDatabases.StartAsync(options.Nodes, options.Seed);
         var run = new DifferentialRun(options, output, databases);
         using var stop = new CancellationTokenSource();
         var mover = options.Moves ? new RangeMover(databases, new Dice(options.Seed)) : null;
         var moving = mover?.RunAsync(stop.Token) ?? Task.CompletedTask;
-        await run.RunAsync();
-        await stop.CancelAsync();
-        await moving;
+        var telling = run.TellAsync(mover, stop.Token);
+        try
+        {
+            await run.RunAsync();
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await telling;
+            await moving;
+        }
+
         if (mover is not null)
         {
             await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{mover.Done} moves, {mover.Failed} refused or given up"));
@@ -61,8 +74,39 @@ public sealed class DifferentialRun
 
         await run.CheckEndAsync();
         await output.WriteLineAsync(run._tally.Table());
-        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run._tally.Statements} statements in {time.Elapsed.TotalSeconds:0.0} s"));
+        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run._tally.Statements} statements in {started.Elapsed.TotalSeconds:0.0} s"));
         return run._findings;
+    }
+
+    // How far it is, how fast, and how long it will take; and what it waits for if nothing has been compared since the last time.
+    private async Task TellAsync(RangeMover? mover, CancellationToken cancellationToken)
+    {
+        _time.Start();
+        using var timer = new PeriodicTimer(ProgressPause);
+        for (var before = 0; ;)
+        {
+            try
+            {
+                await timer.WaitForNextTickAsync(cancellationToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            var done = _tally.Statements;
+            var rate = done / _time.Elapsed.TotalSeconds;
+            var left = TimeSpan.FromSeconds(Math.Min(1e6, (_options.Statements - done) / Math.Max(0.1, rate)));
+            var moves = mover is null ? "" : string.Create(CultureInfo.InvariantCulture, $", {mover.Done} moves");
+            await _output.WriteLineAsync(string.Create(
+                CultureInfo.InvariantCulture, $"  {done:N0} of {_options.Statements:N0} statements, {rate:0} a second, {left:hh\\:mm\\:ss} left, {_tally.RefusedShare:P1} refused, {_findings.Count} found{moves}"));
+            if (done == before)
+            {
+                await _output.WriteLineAsync($"  waiting for {_doing}");
+            }
+
+            before = done;
+        }
     }
 
     private async Task RunAsync()
@@ -82,7 +126,7 @@ public sealed class DifferentialRun
             {
                 await PlayAsync(name, make(dice), dice);
             }
-            catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
+            catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException or TimeoutException)
             {
                 await FindAsync($"{name}: {e.GetType().Name}: {e.Message}");
                 if (_databases.Process.HasExited)
@@ -108,7 +152,7 @@ public sealed class DifferentialRun
             }
         }
 
-        var manner = dice.Of(Enum.GetValues<Manner>());
+        var manner = scenario.IsSimple ? Manner.Simple : dice.Of(Enum.GetValues<Manner>());
         var isGoingOn = true;
         for (var i = 0; i < scenario.Steps.Count && isGoingOn; i++)
         {
@@ -116,7 +160,8 @@ public sealed class DifferentialRun
             isGoingOn = await CompareAsync(category, step, step.Arguments.Count > 0 && manner == Manner.Simple ? Manner.Extended : manner, dice, isFirst: i == 0, scenario.Writes || scenario.OwnBlock);
         }
 
-        if (isBlock)
+        // A string of several statements may have been refused behind its own BEGIN.
+        if (isBlock || scenario.IsSimple)
         {
             await BothAsync("ROLLBACK", mayFail: true);
         }
@@ -161,6 +206,7 @@ public sealed class DifferentialRun
     private async Task<bool> CompareAsync(string category, Step step, Manner manner, Dice dice, bool isFirst, bool mayChange)
     {
         var messages = Messages(step, manner, dice, isFirst);
+        _doing = step.Sql;
         // What only reads may be asked for at the same time; a write must not reach the plain database if it is refused.
         var early = mayChange ? null : AskAsync(_databases.Plain, messages);
         var found = new Answer(await AskAsync(_databases.Sharded, messages), step.IsOrdered);
@@ -185,9 +231,10 @@ public sealed class DifferentialRun
 
     private static byte[][] Messages(Step step, Manner manner, Dice dice, bool isFirst)
     {
+        byte[][] copy = step.Copy is { } data ? [Frontend.CopyData(data), Frontend.CopyDone()] : [];
         if (manner == Manner.Simple)
         {
-            return [Frontend.Query(step.Sql)];
+            return [Frontend.Query(step.Sql), .. copy];
         }
 
         var types = step.Arguments.Any(a => a.TypeOid != 0) ? step.Arguments.Select(a => a.TypeOid).ToArray() : [];
@@ -197,10 +244,10 @@ public sealed class DifferentialRun
         var name = manner == Manner.Named && step.Arguments.Count > 0 ? "s1" : "";
         var bind = Frontend.Bind(name, "", formats, values, isBinary || (manner == Manner.Named && dice.Chance(30)) ? [1] : []);
         return name.Length == 0
-            ? [Frontend.Parse(step.Sql, "", types), bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()]
+            ? [Frontend.Parse(step.Sql, "", types), bind, Frontend.DescribePortal(), Frontend.Execute(), .. copy, Frontend.Sync()]
             : isFirst
-                ? [Frontend.Parse(step.Sql, name, types), Frontend.DescribeStatement(name), bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()]
-                : [bind, Frontend.DescribePortal(), Frontend.Execute(), Frontend.Sync()];
+                ? [Frontend.Parse(step.Sql, name, types), Frontend.DescribeStatement(name), bind, Frontend.DescribePortal(), Frontend.Execute(), .. copy, Frontend.Sync()]
+                : [bind, Frontend.DescribePortal(), Frontend.Execute(), .. copy, Frontend.Sync()];
     }
 
     private static bool IsInteger(uint type) => type is Argument.Int4 or Argument.Int8;
@@ -234,6 +281,7 @@ public sealed class DifferentialRun
     private async Task BothAsync(string sql, bool mayFail = false)
     {
         var message = new[] { Frontend.Query(sql) };
+        _doing = sql;
         var (found, expected) = (new Answer(await AskAsync(_databases.Sharded, message), false), new Answer(await AskAsync(_databases.Plain, message), false));
         if (!mayFail && !found.IsSameAs(expected))
         {

@@ -90,6 +90,7 @@ internal static class DifferentialTables
         CREATE TABLE visit (id uuid PRIMARY KEY, customer_id int, page text DEFAULT 'home', at timestamptz, took interval, score real);
         CREATE TABLE shipment (region text, no int, day date, boxes int[], cost numeric, customer_id int, PRIMARY KEY (region, no));
         CREATE TABLE city (name text PRIMARY KEY, country text, people int);
+        CREATE SEQUENCE tickets;
         CREATE TABLE plain (id int PRIMARY KEY, label text, amount numeric(8,2), on_day date);
         """;
 

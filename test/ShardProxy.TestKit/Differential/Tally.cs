@@ -6,8 +6,12 @@ namespace ShardProxy.TestKit.Differential;
 internal sealed class Tally
 {
     private readonly Dictionary<string, Counts> _categories = new(StringComparer.Ordinal);
+    private int _refused;
 
-    public int Statements => _categories.Values.Sum(c => c.Same + c.Refused + c.Wrong);
+    /// <summary>All that were compared or refused. It and the share of refused ones may be read at any time; the rest at the end.</summary>
+    public int Statements { get; private set; }
+
+    public double RefusedShare => (double)_refused / Math.Max(1, Statements);
 
     public void Same(string category) => Of(category).Same++;
 
@@ -17,6 +21,7 @@ internal sealed class Tally
     {
         var counts = Of(category);
         counts.Refused++;
+        _refused++;
         counts.Codes[code] = counts.Codes.GetValueOrDefault(code) + 1;
     }
 
@@ -46,7 +51,12 @@ internal sealed class Tally
         return string.Create(CultureInfo.InvariantCulture, $"{name,-24}{all,11}{counts.Same,8}{counts.Wrong,7}{counts.Refused,9}{100.0 * counts.Refused / Math.Max(1, all),7:0.0}%  {codes}");
     }
 
-    private Counts Of(string category) => _categories.TryGetValue(category, out var counts) ? counts : _categories[category] = new Counts();
+    // Each answer is counted through here, once.
+    private Counts Of(string category)
+    {
+        Statements++;
+        return _categories.TryGetValue(category, out var counts) ? counts : _categories[category] = new Counts();
+    }
 
     private sealed class Counts
     {
