@@ -58,7 +58,7 @@ public sealed class ControlPlane : IAsyncDisposable
         _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
         _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
         _schema = new SchemaRefresher(_catalog, _connections, fleet);
-        _ranges = new RangeSplitter(_catalog, fleet);
+        _ranges = new RangeSplitter(_catalog, fleet, _migrations.MigrationOf);
         _inDoubt = new InDoubtResolver(_catalog, _connections, options.InDoubtAge);
         Sequences = new SequenceSource(_catalog, _connections);
     }
@@ -114,11 +114,11 @@ public sealed class ControlPlane : IAsyncDisposable
         return await _ranges.SplitAsync(rangeId, at, cancellationToken);
     }
 
-    /// <summary>MERGE RANGES: neighbours on one node.</summary>
-    public async Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
+    /// <summary>MERGE RANGES: neighbours on one node. The id of the range they are then.</summary>
+    public async Task<int> MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
-        await _ranges.MergeAsync(firstId, secondId, cancellationToken);
+        return await _ranges.MergeAsync(firstId, secondId, cancellationToken);
     }
 
     /// <summary>MOVE RANGE. With <paramref name="wait"/> until done, else until queued; cancelling ends only the wait.</summary>

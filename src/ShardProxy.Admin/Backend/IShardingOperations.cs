@@ -17,6 +17,9 @@ public interface IShardingOperations
     /// <summary>Cuts a range in two at <paramref name="at"/>, the first hash of the upper part. Moves no row.</summary>
     ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken);
 
+    /// <summary>Makes one range of two neighbours on one node; the lower one's id stays. Moves no row.</summary>
+    ValueTask<OperationOutcome> MergeRangesAsync(int firstId, int secondId, CancellationToken cancellationToken);
+
     /// <summary>Moves a range to a node, online. Returns when done unless <paramref name="wait"/> is false.</summary>
     ValueTask<OperationOutcome> MoveRangeAsync(int rangeId, string nodeName, bool wait, CancellationToken cancellationToken);
 

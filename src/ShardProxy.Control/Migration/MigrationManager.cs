@@ -128,6 +128,15 @@ public sealed class MigrationManager : IAsyncDisposable
         }
     }
 
+    /// <summary>The migration that moves a range or waits to, or null.</summary>
+    public int? MigrationOf(int rangeId)
+    {
+        lock (_lock)
+        {
+            return _jobs.Find(j => !j.Over.IsCompleted && j.Record.RangeId == rangeId)?.Record.Id;
+        }
+    }
+
     /// <summary>Every migration this process knows, waiting ones too, by id.</summary>
     public ImmutableArray<MigrationView> List(ImmutableArray<Node> nodes)
     {

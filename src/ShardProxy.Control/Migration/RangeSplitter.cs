@@ -6,7 +6,10 @@ using ShardProxy.Model.Routing;
 namespace ShardProxy.Control.Migration;
 
 /// <summary>Splits and merges ranges: metadata only, no row moves.</summary>
-public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet)
+/// <param name="catalog">The truth.</param>
+/// <param name="fleet">The data planes.</param>
+/// <param name="migrationOf">The migration that a range takes part in or waits for, if any; the catalog knows only those that have begun.</param>
+public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet, Func<int, int?>? migrationOf = null)
 {
     private static readonly TimeSpan PublishDeadline = TimeSpan.FromSeconds(5);
 
@@ -33,10 +36,14 @@ public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet)
         return upperId;
     }
 
-    /// <summary>Joins two neighbours on one node; the lower one's id stays.</summary>
-    /// <exception cref="ShardProxyException">SHP-501, 503, 508.</exception>
-    public async Task MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
+    /// <summary>
+    /// Joins two neighbours on one node; the lower one's id stays. The load history is kept by bucket, so the merged range has that of both.
+    /// </summary>
+    /// <returns>The id of the merged range.</returns>
+    /// <exception cref="ShardProxyException">SHP-501 unknown, 503 being moved or waiting to be, 508 no neighbours on one node.</exception>
+    public async Task<int> MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
     {
+        var mergedId = 0;
         var state = await catalog.TryUpdateAsync(
             s =>
             {
@@ -48,19 +55,26 @@ public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet)
                         $"ranges {firstId} and {secondId} are not neighbours on one node", "Move one of them first; SHOW RANGES lists them."));
                 }
 
+                mergedId = lower.Id;
                 var group = s.Groups.Single(g => g.Id == lower.GroupId);
                 var merged = group.Ranges.Remove(upper).Replace(lower, lower with { To = upper.To });
                 return s with { Groups = s.Groups.Replace(group, group.WithRanges(merged)) };
             },
             cancellationToken);
         await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
+        return mergedId;
     }
 
-    private static ShardRange Find(CatalogState state, int rangeId)
+    private ShardRange Find(CatalogState state, int rangeId)
     {
         if (state.Moves.FirstOrDefault(m => m.RangeId == rangeId) is { } move)
         {
             throw new ShardProxyException(ControlErrors.RangeBusy(rangeId, move.MigrationId));
+        }
+
+        if (migrationOf?.Invoke(rangeId) is { } waiting)
+        {
+            throw new ShardProxyException(ControlErrors.RangeBusy(rangeId, waiting));
         }
 
         return state.FindRange(rangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(rangeId));

@@ -26,6 +26,12 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
         return new OperationOutcome(null, [$"the upper half is range {upper}"]);
     }
 
+    public async ValueTask<OperationOutcome> MergeRangesAsync(int firstId, int secondId, CancellationToken cancellationToken)
+    {
+        var merged = await control.MergeAsync(firstId, secondId, cancellationToken);
+        return new OperationOutcome(null, [$"the merged range is range {merged}"]);
+    }
+
     public async ValueTask<OperationOutcome> MoveRangeAsync(int rangeId, string nodeName, bool wait, CancellationToken cancellationToken)
     {
         var result = await control.MoveAsync(rangeId, nodeName, wait, cancellationToken);

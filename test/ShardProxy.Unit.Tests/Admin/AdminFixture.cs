@@ -87,6 +87,8 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public ValueTask<OperationOutcome> ReplicateTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken) =>
         Note($"replicate {table.Schema}/{table.Name} wait {wait}", cancellationToken);
 
+    public ValueTask<OperationOutcome> MergeRangesAsync(int firstId, int secondId, CancellationToken cancellationToken) => Note($"merge {firstId} and {secondId}", cancellationToken);
+
     public ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken) => Note($"split {rangeId} at {at}", cancellationToken);
 
     public ValueTask<OperationOutcome> MoveRangeAsync(int rangeId, string nodeName, bool wait, CancellationToken cancellationToken) =>

@@ -18,6 +18,7 @@ internal sealed class OperationCommands(AdminBackend backend)
         ShardTableStatement s => ShardAsync(s, cancellationToken),
         ReplicateTableStatement s => ReplicateAsync(s, cancellationToken),
         SplitRangeStatement s => SplitAsync(s, cancellationToken),
+        MergeRangesStatement s => MergeAsync(s, cancellationToken),
         MoveRangeStatement s => MoveAsync(s, cancellationToken),
         CancelMigrationStatement s => CancelAsync(s, cancellationToken),
         SetPlannerModeStatement s => SetModeAsync(s, cancellationToken),
@@ -72,6 +73,13 @@ internal sealed class OperationCommands(AdminBackend backend)
         }
 
         return Reply("SPLIT RANGE", wait: true, await backend.Operations.SplitRangeAsync(s.RangeId, at, cancellationToken).ConfigureAwait(false));
+    }
+
+    private async ValueTask<ConsoleReply> MergeAsync(MergeRangesStatement s, CancellationToken cancellationToken)
+    {
+        Range(s.FirstId);
+        Range(s.SecondId);
+        return Reply("MERGE RANGES", wait: true, await backend.Operations.MergeRangesAsync(s.FirstId, s.SecondId, cancellationToken).ConfigureAwait(false));
     }
 
     // libpq takes a tag that begins with MOVE for the cursor command and looks for a row count in it.

@@ -11,7 +11,7 @@ internal static class ConsoleGrammar
         new("REPLICATE TABLE", "REPLICATE TABLE t [NOWAIT]", "Makes a table a reference table: every row on every node."),
         new("UNSHARD TABLE", "UNSHARD TABLE t [NOWAIT]", "Brings a table back to the home node.", IsAvailable: false),
         new("SPLIT RANGE", "SPLIT RANGE id AT ('hash')", "Cuts a range in two; the lower part keeps its id. Moves no row."),
-        new("MERGE RANGES", "MERGE RANGES a, b", "Makes one range of two neighbours on one node.", IsAvailable: false),
+        new("MERGE RANGES", "MERGE RANGES a, b", "Makes one range of two neighbours on one node. Moves no row."),
         new("MOVE RANGE", "MOVE RANGE id TO node [NOWAIT]", "Moves a range to another node, online and verified."),
         new("CANCEL MIGRATION", "CANCEL MIGRATION n", "Stops a migration before its cutover and undoes it."),
         new("ROLLBACK MIGRATION", "ROLLBACK MIGRATION n [NOWAIT]", "Takes a finished migration back.", IsAvailable: false),

@@ -154,13 +154,12 @@ internal sealed class ConsoleParser
         throw Unexpected(_token);
     }
 
-    private UnavailableStatement MergeRanges()
+    private MergeRangesStatement MergeRanges()
     {
         Keyword("ranges");
-        Id("a range id");
+        var first = Id("a range id");
         Symbol(',');
-        Id("a range id");
-        return new UnavailableStatement("MERGE RANGES");
+        return new MergeRangesStatement(first, Id("a range id"));
     }
 
     private MoveRangeStatement MoveRange()

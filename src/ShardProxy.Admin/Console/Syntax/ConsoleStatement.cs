@@ -20,6 +20,8 @@ internal sealed record ReplicateTableStatement(QualifiedName Table, bool Wait) :
 
 internal sealed record SplitRangeStatement(int RangeId, string At, int AtPosition) : ConsoleStatement;
 
+internal sealed record MergeRangesStatement(int FirstId, int SecondId) : ConsoleStatement;
+
 internal sealed record MoveRangeStatement(int RangeId, string Node, bool Wait) : ConsoleStatement;
 
 internal sealed record CancelMigrationStatement(int MigrationId) : ConsoleStatement;
@@ -43,5 +45,5 @@ internal sealed record ReloadStatement : ConsoleStatement;
 internal sealed record KillStatement(int SessionId) : ConsoleStatement;
 
 /// <summary>A statement of the grammar that this version has nothing behind.</summary>
-/// <param name="Name">Its name, such as <c>MERGE RANGES</c>.</param>
+/// <param name="Name">Its name, such as <c>UNSHARD TABLE</c>.</param>
 internal sealed record UnavailableStatement(string Name) : ConsoleStatement;

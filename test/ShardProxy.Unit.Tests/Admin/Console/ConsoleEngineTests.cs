@@ -84,6 +84,7 @@ internal sealed class ConsoleEngineTests
     [TestCase("SHARD TABLE t BY HASH (a) COLOCATE WITH s.u", "shard public/t by a with \"s\".\"u\" wait True", "SHARD TABLE")]
     [TestCase("REPLICATE TABLE t", "replicate public/t wait True", "REPLICATE TABLE")]
     [TestCase("SPLIT RANGE 3 AT ('1000')", "split 3 at 1000", "SPLIT RANGE")]
+    [TestCase("MERGE RANGES 2, 1", "merge 2 and 1", "MERGE RANGES")]
     [TestCase("MOVE RANGE 2 TO node2", "move 2 to node2 wait True", "RANGE MOVE")]
     [TestCase("CANCEL MIGRATION 5", "cancel 5", "CANCEL MIGRATION")]
     public async Task CommandsReachTheControlPlane(string statement, string asked, string tag)
@@ -143,7 +144,7 @@ internal sealed class ConsoleEngineTests
     [TestCase("CANCEL MIGRATION 99", "42704", "SHP-603")]
     [TestCase("EXPLAIN PLAN 99", "42704", "SHP-603")]
     [TestCase("SET PLANNER MODE off FOR GROUP nope", "42704", "SHP-603")]
-    [TestCase("MERGE RANGES 1, 2", "0A000", "SHP-602")]
+    [TestCase("MERGE RANGES 1, 99", "42704", "SHP-603")]
     [TestCase("SHOW HOT KEYS", "0A000", "SHP-602")]
     [TestCase("SELECT * FROM pg_class", "0A000", "SHP-605")]
     [TestCase("UPDATE t SET a = 1", "0A000", "SHP-605")]

@@ -73,7 +73,6 @@ internal sealed class ConsoleParserTests
 
     [TestCase("SHARD TABLE t BY RANGE (a, b) COLOCATE WITH u", "SHARD TABLE ... BY RANGE")]
     [TestCase("UNSHARD TABLE s.t NOWAIT", "UNSHARD TABLE")]
-    [TestCase("MERGE RANGES 1, 2", "MERGE RANGES")]
     [TestCase("ROLLBACK MIGRATION 4 NOWAIT", "ROLLBACK MIGRATION")]
     [TestCase("ADD NODE n 'postgresql://h/d' CAPACITY 1.5", "ADD NODE")]
     [TestCase("DRAIN NODE n", "DRAIN NODE")]
