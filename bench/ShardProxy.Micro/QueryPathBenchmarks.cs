@@ -60,7 +60,7 @@ public class QueryPathBenchmarks : IDisposable
         var scan = _analyzer.Scan(_sql, 0, _literals);
         var plan = RoutePlanner.PlanFor(scan.Shape!, _table, defaultSearchPath: true);
         _touches.Clear();
-        Router.Route(plan, new KeyInput(_sql, _literals, null), _table, null, _touches, out var nodeId, out _, out _);
+        Router.Route(plan, new KeyInput(_sql, _literals, null, null), _table, null, _touches, out var nodeId, out _, out _);
         return nodeId;
     }
 
@@ -71,7 +71,7 @@ public class QueryPathBenchmarks : IDisposable
         _parameters.Read(_bind, _types);
         var plan = RoutePlanner.PlanFor(_prepared, _table, defaultSearchPath: true);
         _touches.Clear();
-        Router.Route(plan, new KeyInput(_preparedSql, _noLiterals, _parameters), _table, null, _touches, out var nodeId, out _, out _);
+        Router.Route(plan, new KeyInput(_preparedSql, _noLiterals, _parameters, null), _table, null, _touches, out var nodeId, out _, out _);
         return nodeId;
     }
 

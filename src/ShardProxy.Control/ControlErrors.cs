@@ -51,7 +51,7 @@ internal static class ControlErrors
         "Transactions on the range stay open longer than the hold may last: end them or shorten them, then move again.");
 
     public static ShardProxyError SplitOutside(int rangeId) => new(
-        "22023", "SHP-512", $"the split point is not inside range {rangeId}", "Give a hash greater than the range's from and less than its to.");
+        "22023", "SHP-512", $"the split point is not inside range {rangeId}", "Give a point above the range's from and below its to.");
 
     public static ShardProxyError TableUnknown(string table) => new(
         "42P01", "SHP-620", $"table {table} does not exist on the home node", "Create it through the proxy first.");
@@ -70,6 +70,36 @@ internal static class ControlErrors
         "SHP-624",
         $"column \"{column}\" of type {type} cannot be a shard key",
         "Use smallint, integer, bigint, text, varchar or uuid, text with a built-in deterministic collation.");
+
+    public static ShardProxyError RangeKeyTypeUnsupported(string column, string type) => new(
+        "0A000",
+        "SHP-624",
+        $"column \"{column}\" of type {type} cannot be a shard key",
+        "For BY RANGE use smallint, integer, bigint, numeric, text, varchar, uuid, date, timestamp or timestamp with time zone.");
+
+    public static ShardProxyError RangeKeyOrder(string column) => new(
+        "0A000",
+        "SHP-638",
+        $"column \"{column}\" is ordered by a collation that the proxy cannot compare by",
+        "Text keys of BY RANGE need the order of collation C, POSIX or C.UTF-8: ALTER TABLE … ALTER COLUMN … TYPE text COLLATE \"C\".");
+
+    public static ShardProxyError RangeKeyOrderElsewhere(string node) => new(
+        "55000",
+        "SHP-638",
+        $"the database on node {node} is ordered by a collation that the proxy cannot compare by",
+        "Give the key column COLLATE \"C\", or make the database there with the home node's collation.");
+
+    public static ShardProxyError ColocationMethod(string table, string with) => new(
+        "42804", "SHP-629", $"table {table} cannot be co-located with {with}, which is sharded by the other method", "Use the method of that table; SHOW GROUPS lists it.");
+
+    public static ShardProxyError SplitKeyInvalid(int column, string type) => new(
+        "22023", "SHP-516", $"value {column} of the split point is no {type}", "Give values of the key columns' types, in key order; the later ones may be left out.");
+
+    public static ShardProxyError SplitKeyCount(int columns) => new(
+        "22023", "SHP-516", $"the split point has more values than the key has columns ({columns})", "Give values of the key columns' types, in key order; the later ones may be left out.");
+
+    public static ShardProxyError SplitPlaceUnknown(int rangeId) => new(
+        "55000", "SHP-517", $"no key is known at which range {rangeId} could be split there", "Give one: SPLIT RANGE id AT ('key').");
 
     public static ShardProxyError KeyHasNulls(string table, string column) => new(
         "23502", "SHP-625", $"column \"{column}\" of table {table} has NULLs and cannot be a shard key", "Fill them in, or choose another column.");

@@ -90,10 +90,10 @@ public sealed class ControlPlane : IAsyncDisposable
 
     /// <summary>SHARD TABLE. Waits until done; cancelling undoes it.</summary>
     public async Task<TableResult> ShardTableAsync(
-        string? schema, string table, ImmutableArray<string> keyColumns, QualifiedName? colocateWith, CancellationToken cancellationToken)
+        string? schema, string table, ImmutableArray<string> keyColumns, ShardingMethod method, QualifiedName? colocateWith, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
-        var result = await _tables.ShardAsync(schema, table, keyColumns, colocateWith, cancellationToken);
+        var result = await _tables.ShardAsync(schema, table, keyColumns, method, colocateWith, cancellationToken);
         await _schema.RefreshAsync(cancellationToken);
         return result;
     }
@@ -112,6 +112,13 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         using var change = BeginChange();
         return await _ranges.SplitAsync(rangeId, at, cancellationToken);
+    }
+
+    /// <summary>SPLIT RANGE of a RANGE group: the upper half's id.</summary>
+    public async Task<int> SplitAtKeyAsync(int rangeId, ImmutableArray<string> key, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        return await _ranges.SplitAtAsync(rangeId, await new KeyBoundReader(_catalog, _connections).ReadAsync(rangeId, key, cancellationToken), cancellationToken);
     }
 
     /// <summary>MERGE RANGES: neighbours on one node. The id of the range they are then.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Admin.Backend;
@@ -8,7 +9,7 @@ namespace ShardProxy.Admin.Backend;
 /// </summary>
 public interface IShardingOperations
 {
-    /// <summary>Shards a table by hash, empty or filled. Returns when done unless <see cref="ShardTableRequest.Wait"/> is false.</summary>
+    /// <summary>Shards a table, empty or filled. Returns when done unless <see cref="ShardTableRequest.Wait"/> is false.</summary>
     ValueTask<OperationOutcome> ShardTableAsync(ShardTableRequest request, CancellationToken cancellationToken);
 
     /// <summary>Copies a table to every node and keeps it there.</summary>
@@ -16,6 +17,9 @@ public interface IShardingOperations
 
     /// <summary>Cuts a range in two at <paramref name="at"/>, the first hash of the upper part. Moves no row.</summary>
     ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken);
+
+    /// <summary>Cuts a range of a RANGE group in two at a key, given as text for its columns or the first of them. Moves no row.</summary>
+    ValueTask<OperationOutcome> SplitRangeAtKeyAsync(int rangeId, ImmutableArray<string> key, CancellationToken cancellationToken);
 
     /// <summary>Makes one range of two neighbours on one node; the lower one's id stays. Moves no row.</summary>
     ValueTask<OperationOutcome> MergeRangesAsync(int firstId, int secondId, CancellationToken cancellationToken);

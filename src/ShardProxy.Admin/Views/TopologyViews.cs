@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using ShardProxy.Admin.Backend;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
@@ -76,8 +75,8 @@ internal sealed class TopologyViews(AdminBackend backend)
                 return Row(
                     range.Id,
                     group.Name,
-                    range.From.ToString(CultureInfo.InvariantCulture),
-                    range.To?.ToString(CultureInfo.InvariantCulture),
+                    group.BoundText(range.From),
+                    group.BoundText(range.To),
                     routing.Node(range.NodeId).Name,
                     RangeStates.Word(routing.MoveOf(range.Id)),
                     size?.Rows,

@@ -9,7 +9,11 @@ namespace ShardProxy.Catalog.Documents;
 /// </summary>
 internal sealed record CatalogDocument
 {
-    public const int CurrentFormat = 1;
+    /// <summary>2 knows RANGE groups. A catalog without one is still written as 1.</summary>
+    public const int CurrentFormat = 2;
+
+    /// <summary>Hash groups only.</summary>
+    public const int FirstFormat = 1;
 
     public required int Format { get; init; }
 
@@ -47,7 +51,13 @@ internal sealed record RangeDocument(
     [property: JsonNumberHandling(JsonNumberHandling.WriteAsString | JsonNumberHandling.AllowReadingFromString)] long? To,
     int Node);
 
-internal sealed record GroupDocument(int Id, string Name, int Method, ImmutableArray<int> KeyTypes, ImmutableArray<RangeDocument> Ranges);
+/// <summary>A known point of a RANGE group's key space: its position, and the key's values as text.</summary>
+internal sealed record MarkDocument(
+    [property: JsonNumberHandling(JsonNumberHandling.WriteAsString | JsonNumberHandling.AllowReadingFromString)] long At, ImmutableArray<string> Key);
+
+/// <param name="Marks">For RANGE groups only; the ranges' bounds are positions of marks.</param>
+internal sealed record GroupDocument(
+    int Id, string Name, int Method, ImmutableArray<int> KeyTypes, ImmutableArray<RangeDocument> Ranges, ImmutableArray<MarkDocument>? Marks = null);
 
 internal sealed record NameDocument(string Schema, string Name);
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
@@ -33,7 +34,7 @@ internal static class CatalogDocuments
 
     private static CatalogDocument ToDocument(CatalogState state) => new()
     {
-        Format = CatalogDocument.CurrentFormat,
+        Format = state.Groups.Any(g => g.Scale is not null) ? CatalogDocument.CurrentFormat : CatalogDocument.FirstFormat,
         Epoch = state.Epoch,
         PlacementVersion = state.PlacementVersion,
         NextNodeId = state.NextNodeId,
@@ -42,7 +43,8 @@ internal static class CatalogDocuments
         NextMigrationId = state.NextMigrationId,
         Nodes = [.. state.Nodes.Select(n => new NodeDocument(n.Id, n.Name, n.Host, n.Port, n.Capacity, n.IsHome))],
         Groups = [.. state.Groups.Select(g => new GroupDocument(
-            g.Id, g.Name, (int)g.Method, [.. g.KeyTypes.Select(k => (int)k)], [.. g.Ranges.Select(r => new RangeDocument(r.Id, r.From, r.To, r.NodeId))]))],
+            g.Id, g.Name, (int)g.Method, [.. g.KeyTypes.Select(k => (int)k)], [.. g.Ranges.Select(r => new RangeDocument(r.Id, r.From, r.To, r.NodeId))],
+            g.Scale?.Marks.Select(m => new MarkDocument(m.Position, m.Bound.Values)).ToImmutableArray()))],
         Tables = [.. state.Tables.Select(t => new TableDocument(
             t.Name.Schema,
             t.Name.Name,
@@ -75,7 +77,8 @@ internal static class CatalogDocuments
             g.Name,
             (ShardingMethod)g.Method,
             [.. g.KeyTypes.Select(k => (KeyType)k)],
-            [.. g.Ranges.Select(r => new ShardRange(r.Id, g.Id, r.From, r.To, r.Node))]))],
+            [.. g.Ranges.Select(r => new ShardRange(r.Id, g.Id, r.From, r.To, r.Node))],
+            ScaleOf(g)))],
         Tables = [.. document.Tables.Select(t => new PlacedTable
         {
             Name = new QualifiedName(t.Schema, t.Name),
@@ -92,4 +95,15 @@ internal static class CatalogDocuments
         OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],
         OpaqueFunctions = document.OpaqueFunctions,
     };
+
+    private static KeyScale? ScaleOf(GroupDocument group)
+    {
+        if (group.Marks is not { } marks)
+        {
+            return null;
+        }
+
+        ImmutableArray<KeyType> types = [.. group.KeyTypes.Select(k => (KeyType)k)];
+        return new KeyScale([.. marks.Select(m => new KeyMark(m.At, KeyBound.TryParse(types, m.Key) ?? throw new ShardProxyException(CatalogErrors.Unreadable())))]);
+    }
 }

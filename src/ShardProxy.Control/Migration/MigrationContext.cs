@@ -27,7 +27,7 @@ internal sealed class MigrationContext
         Target = state.Nodes.Single(n => n.Id == journal.Record.TargetNodeId);
         Range = state.FindRange(RangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(RangeId));
         var group = state.Groups.Single(g => g.Id == Range.GroupId);
-        Tables = [.. state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded).Select(t => new MigrationTable(t, Range, group.KeyTypes))];
+        Tables = [.. state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded).Select(t => new MigrationTable(t, Range, group))];
     }
 
     public int Id => Journal.Record.Id;

@@ -13,9 +13,11 @@ public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet, Fun
 {
     private static readonly TimeSpan PublishDeadline = TimeSpan.FromSeconds(5);
 
-    /// <summary>Cuts a range in two at a hash, which becomes the first of the upper half. The lower half keeps the id.</summary>
+    /// <summary>
+    /// Cuts a range in two at a hash, or at a position of a RANGE group's scale, which becomes the first of the upper half. The lower half keeps the id.
+    /// </summary>
     /// <returns>The id of the upper half.</returns>
-    /// <exception cref="ShardProxyException">SHP-501, 503, 512.</exception>
+    /// <exception cref="ShardProxyException">SHP-501, 503, 512, 517.</exception>
     public async Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken)
     {
         var upperId = 0;
@@ -23,13 +25,44 @@ public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet, Fun
             s =>
             {
                 var range = Find(s, rangeId);
+                var group = s.Groups.Single(g => g.Id == range.GroupId);
+                if (group.Scale is { } scale)
+                {
+                    // No key lies between two marks: the next mark is the same point.
+                    var mark = scale.Next(Math.Max(at, range.From + 1), range.To) ?? throw new ShardProxyException(ControlErrors.SplitPlaceUnknown(rangeId));
+                    return Split(s, range, mark.Position, out upperId);
+                }
+
                 if (at <= range.From || (range.To is { } to && at >= to))
                 {
                     throw new ShardProxyException(ControlErrors.SplitOutside(rangeId));
                 }
 
-                upperId = s.NextRangeId;
-                return s.WithRange(rangeId, range with { To = at }, range with { Id = upperId, From = at }) with { NextRangeId = upperId + 1 };
+                return Split(s, range, at, out upperId);
+            },
+            cancellationToken);
+        await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
+        return upperId;
+    }
+
+    /// <summary>Cuts a range of a RANGE group in two at a key, which becomes the first of the upper half. The lower half keeps the id.</summary>
+    /// <returns>The id of the upper half.</returns>
+    /// <exception cref="ShardProxyException">SHP-501, 503, 512.</exception>
+    public async Task<int> SplitAtAsync(int rangeId, KeyBound at, CancellationToken cancellationToken)
+    {
+        var upperId = 0;
+        var state = await catalog.TryUpdateAsync(
+            s =>
+            {
+                var group = s.Groups.Single(g => g.Id == Find(s, rangeId).GroupId);
+                var (scaled, position) = group.WithMark(at);
+                var range = scaled.Ranges.Single(r => r.Id == rangeId);
+                if (position <= range.From || position >= range.To)
+                {
+                    throw new ShardProxyException(ControlErrors.SplitOutside(rangeId));
+                }
+
+                return Split(s with { Groups = s.Groups.Replace(group, scaled) }, range, position, out upperId);
             },
             cancellationToken);
         await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
@@ -63,6 +96,12 @@ public sealed class RangeSplitter(RoutingCatalog catalog, IProxyFleet fleet, Fun
             cancellationToken);
         await fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
         return mergedId;
+    }
+
+    private static CatalogState Split(CatalogState state, ShardRange range, long at, out int upperId)
+    {
+        upperId = state.NextRangeId;
+        return state.WithRange(range.Id, range with { To = at }, range with { Id = upperId, From = at }) with { NextRangeId = upperId + 1 };
     }
 
     private ShardRange Find(CatalogState state, int rangeId)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Npgsql;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control.Tables;
@@ -31,13 +32,20 @@ internal static class TableChecks
     }
 
     /// <summary>The key's columns and types.</summary>
-    public static (ImmutableArray<ColumnDefinition> Columns, ImmutableArray<KeyType> Types) Key(TableDefinition table, ImmutableArray<string> names)
+    public static (ImmutableArray<ColumnDefinition> Columns, ImmutableArray<KeyType> Types) Key(TableDefinition table, ImmutableArray<string> names, ShardingMethod method)
     {
         var columns = names.Select(n => table.Columns.FirstOrDefault(c => c.Name == n)
             ?? throw new ShardProxyException(ControlErrors.ColumnUnknown(table.Name.ToString(), n))).ToImmutableArray();
-        var types = columns.Select(c => KeyTypes.FromOid(c.TypeOid) is { } type && c.HasBuiltInDeterministicCollation
+        var types = columns.Select(c => KeyTypes.FromOid(c.TypeOid) is { } type && c.HasBuiltInDeterministicCollation && (method == ShardingMethod.Range || KeyTypes.CanHash(type))
             ? type
-            : throw new ShardProxyException(ControlErrors.KeyTypeUnsupported(c.Name, c.TypeSql))).ToImmutableArray();
+            : throw new ShardProxyException(method == ShardingMethod.Range
+                ? ControlErrors.RangeKeyTypeUnsupported(c.Name, c.TypeSql)
+                : ControlErrors.KeyTypeUnsupported(c.Name, c.TypeSql))).ToImmutableArray();
+        if (method == ShardingMethod.Range && columns.FirstOrDefault(c => !c.IsByteOrdered) is { } other)
+        {
+            throw new ShardProxyException(ControlErrors.RangeKeyOrder(other.Name));
+        }
+
         var numbers = columns.Select(c => c.Number).ToHashSet();
         Refuse(numbers.Count != columns.Length, () => ControlErrors.UnsupportedTableFeature(table.Name.ToString(), "has a column named twice in its shard key", "Name each once."));
         foreach (var index in table.UniqueIndexes)

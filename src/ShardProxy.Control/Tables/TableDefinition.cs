@@ -4,10 +4,13 @@ using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control.Tables;
 
-/// <summary>A column as pg_catalog describes it, with everything needed to create it elsewhere.</summary>
+/// <summary>
+/// A column as pg_catalog describes it, with everything needed to create it elsewhere. <paramref name="IsByteOrdered"/>: its type has no collation, or one that
+/// orders by the bytes of UTF-8.
+/// </summary>
 internal sealed partial record ColumnDefinition(
     int Number, string Name, uint TypeOid, int TypeModifier, string TypeSql, string? CollationSql, bool HasBuiltInDeterministicCollation, bool IsNotNull,
-    string? DefaultSql, char Identity, bool IsGenerated, string? OwnedSequence, string? SequenceName)
+    string? DefaultSql, char Identity, bool IsGenerated, string? OwnedSequence, string? SequenceName, bool IsByteOrdered)
 {
     private const int MaxConstantLength = 1000;
 

@@ -35,20 +35,21 @@ public sealed class TableDistributor : IDisposable
     /// <summary>Called between the steps; tests make it fail.</summary>
     internal Func<string, Task> BeforeStep { get; set; } = _ => Task.CompletedTask;
 
-    /// <summary>Shards a table by the hash of its key columns, in a group of its own or beside another table.</summary>
+    /// <summary>Shards a table by the hash or the order of its key columns, in a group of its own or beside another table.</summary>
     /// <param name="schema">Schema, or null to look the name up as PostgreSQL does.</param>
     /// <param name="name">Stored (case-folded) name.</param>
     /// <param name="keyColumns">Stored names of the key's columns, in key order.</param>
+    /// <param name="method">How the keys are spread; with <paramref name="colocateWith"/> it has to be that group's.</param>
     /// <param name="colocateWith">A sharded table whose group it joins, or null.</param>
     /// <param name="cancellationToken">Undoes what was begun.</param>
     /// <exception cref="ShardProxyException">SHP-620 to 635.</exception>
     public Task<TableResult> ShardAsync(
-        string? schema, string name, ImmutableArray<string> keyColumns, QualifiedName? colocateWith, CancellationToken cancellationToken) =>
+        string? schema, string name, ImmutableArray<string> keyColumns, ShardingMethod method, QualifiedName? colocateWith, CancellationToken cancellationToken) =>
         OneAtATimeAsync(
             async home =>
             {
                 var definition = await InspectAsync(home, schema, name, cancellationToken);
-                var (key, types) = TableChecks.Key(definition, keyColumns);
+                var (key, types) = TableChecks.Key(definition, keyColumns, method);
                 var nullable = await TableChecks.NullableAsync(home, definition, key, cancellationToken);
                 var notices = nullable.Select(c => $"column \"{c.Name}\" of table {definition.Name} is NOT NULL now, as a shard key has to be").ToList();
                 notices.AddRange(definition.Columns.Where(TableCreator.HasSequence).Select(c =>
@@ -63,7 +64,9 @@ public sealed class TableDistributor : IDisposable
                     Columns = [.. definition.Columns.Select(c => c.ToColumn() with { IsNotNull = c.IsNotNull || key.Contains(c) })],
                     IsChanging = true,
                 };
-                await DistributeAsync(definition, s => WithSharded(s, placed, types, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
+                await RefuseOtherOrderAsync(method, definition, key, cancellationToken);
+                var layout = method == ShardingMethod.Range && colocateWith is null ? await LayoutAsync(home, definition, key, types, cancellationToken) : null;
+                await DistributeAsync(definition, s => WithSharded(s, placed, types, method, layout, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
                 return new TableResult(definition.Name, [.. notices]);
             },
             cancellationToken);
@@ -104,14 +107,20 @@ public sealed class TableDistributor : IDisposable
     private static CatalogState Fresh(CatalogState state, QualifiedName name) =>
         state.FindTable(name) is null ? state : throw new ShardProxyException(ControlErrors.AlreadyPlaced(name.ToString()));
 
-    private static CatalogState WithSharded(CatalogState state, PlacedTable table, ImmutableArray<KeyType> types, QualifiedName? colocateWith)
+    private static CatalogState WithSharded(
+        CatalogState state, PlacedTable table, ImmutableArray<KeyType> types, ShardingMethod method, RangeLayout? layout, QualifiedName? colocateWith)
     {
         Fresh(state, table.Name);
         if (colocateWith is { } other)
         {
             var beside = state.FindTable(other) is { Placement: TablePlacement.Sharded } found ? found : throw new ShardProxyException(ControlErrors.NotSharded(other.ToString()));
             var group = state.Groups.Single(g => g.Id == beside.GroupId);
-            if (!group.KeyTypes.Select(Family).SequenceEqual(types.Select(Family)))
+            if (group.Method != method)
+            {
+                throw new ShardProxyException(ControlErrors.ColocationMethod(table.Name.ToString(), other.ToString()));
+            }
+
+            if (!group.KeyTypes.Select(KeyTypes.Family).SequenceEqual(types.Select(KeyTypes.Family)))
             {
                 throw new ShardProxyException(ControlErrors.ColocationMismatch(table.Name.ToString(), other.ToString()));
             }
@@ -126,8 +135,8 @@ public sealed class TableDistributor : IDisposable
 
         var id = state.NextGroupId;
         var nodes = state.Nodes.OrderBy(n => n.Id).ToList();
-        var ranges = EvenRanges(id, state.NextRangeId, nodes);
-        var made = new TableGroup(id, table.Name.Schema == "public" ? table.Name.Name : $"{table.Name.Schema}.{table.Name.Name}", ShardingMethod.Hash, types, ranges);
+        var ranges = layout?.WithIds(id, state.NextRangeId) ?? EvenRanges(id, state.NextRangeId, nodes);
+        var made = new TableGroup(id, table.Name.Schema == "public" ? table.Name.Name : $"{table.Name.Schema}.{table.Name.Name}", method, types, ranges, layout?.Scale);
         return state.WithTable(table with { GroupId = id }) with
         {
             Groups = state.Groups.Add(made),
@@ -135,14 +144,6 @@ public sealed class TableDistributor : IDisposable
             NextRangeId = state.NextRangeId + ranges.Length,
         };
     }
-
-    // Integers of all widths hash alike, and so do text and varchar: joins between them stay on one node.
-    private static KeyType Family(KeyType type) => type switch
-    {
-        KeyType.Int2 or KeyType.Int4 => KeyType.Int8,
-        KeyType.Varchar => KeyType.Text,
-        _ => type,
-    };
 
     /// <summary>Equal slices of the key space, neighbouring ones on one node: the predicate of what a node owns stays short.</summary>
     internal static ImmutableArray<ShardRange> EvenRanges(int groupId, int firstId, IReadOnlyList<Node> nodes)
@@ -296,6 +297,36 @@ public sealed class TableDistributor : IDisposable
         }
 
         await _journal.RemoveAsync(record, cancellationToken);
+    }
+
+    /// <summary>The first ranges: by the keys there are, or by a guess.</summary>
+    private async Task<RangeLayout> LayoutAsync(
+        NpgsqlConnection home, TableDefinition definition, ImmutableArray<ColumnDefinition> key, ImmutableArray<KeyType> types, CancellationToken cancellationToken)
+    {
+        var nodes = (await _catalog.LoadAsync(cancellationToken)).Nodes.OrderBy(n => n.Id).ToList();
+        var quantiles = await KeySample.ReadAsync(home, definition.Name, [.. key.Select((c, i) => (c.Name, types[i]))], cancellationToken);
+        return RangeLayout.ForKeys(types, nodes, quantiles)
+            ?? RangeLayout.ForUnknownKeys(types, nodes, DateOnly.FromDateTime(_connections.Time.GetUtcNow().UtcDateTime));
+    }
+
+    /// <summary>Text of the default collation is ordered by each node's database.</summary>
+    private async Task RefuseOtherOrderAsync(ShardingMethod method, TableDefinition definition, ImmutableArray<ColumnDefinition> key, CancellationToken cancellationToken)
+    {
+        const string IsByteOrdered =
+            "SELECT datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') FROM pg_database WHERE datname = current_database()";
+        if (method != ShardingMethod.Range || !key.Any(c => c.CollationSql is null && KeyTypes.FromOid(c.TypeOid) is KeyType.Text or KeyType.Varchar))
+        {
+            return;
+        }
+
+        foreach (var node in (await _catalog.LoadAsync(cancellationToken)).Nodes)
+        {
+            await using var connection = await _connections.OpenAsync(node, cancellationToken);
+            if (!await connection.ScalarAsync<bool>(IsByteOrdered, cancellationToken))
+            {
+                throw new ShardProxyException(ControlErrors.RangeKeyOrderElsewhere(node.Name));
+            }
+        }
     }
 
     private async Task RefuseElsewhereAsync(QualifiedName name, ImmutableArray<Node> nodes, CancellationToken cancellationToken)

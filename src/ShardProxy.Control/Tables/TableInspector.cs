@@ -32,7 +32,10 @@ internal static class TableInspector
                 WHERE CASE WHEN a.attidentity = ''
                       THEN p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid = sq.oid
                       ELSE p.classid = 'pg_class'::regclass AND p.objid = sq.oid AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid
-                           AND p.refobjsubid = a.attnum AND p.deptype = 'i' END LIMIT 1)
+                           AND p.refobjsubid = a.attnum AND p.deptype = 'i' END LIMIT 1),
+               CASE co.collprovider WHEN 'c' THEN co.collcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')
+                   WHEN 'd' THEN (SELECT b.datlocprovider = 'c' AND b.datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') FROM pg_database b WHERE b.datname = current_database())
+                   ELSE co.oid IS NULL END
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -115,7 +118,7 @@ internal static class TableInspector
             ColumnsSql,
             r => new ColumnDefinition(
                 r.GetInt32(0), r.GetString(1), r.GetFieldValue<uint>(2), r.GetInt32(3), r.GetString(4), Text(r, 5), r.GetBoolean(6), r.GetBoolean(7), Text(r, 8),
-                r.GetChar(9), r.GetBoolean(10), Text(r, 11), Text(r, 12)),
+                r.GetChar(9), r.GetBoolean(10), Text(r, 11), Text(r, 12), r.GetBoolean(13)),
             cancellationToken,
             name.ToString()),
     ];

@@ -26,7 +26,7 @@ internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
         }
 
         var key = Table.KeyColumns.Select((c, i) => new KeyColumn(SqlIdentifier.Quote(Table.Columns[c].Name), Group.KeyTypes[i])).ToImmutableArray();
-        return KeySpaceSql.OwnedPredicate(key, [.. Group.Ranges.Where(r => r.NodeId == node.Id)]);
+        return KeySpaceSql.OwnedPredicate(Group, key, [.. Group.Ranges.Where(r => r.NodeId == node.Id)]);
     }
 
     /// <summary>One COPY from home to a node.</summary>

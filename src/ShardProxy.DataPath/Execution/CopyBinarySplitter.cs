@@ -18,8 +18,7 @@ internal sealed class CopyBinarySplitter : ICopySplitter
     private const short TrailerMark = -1;
     private const int NullMark = -1;
 
-    private readonly PlacedTable _table;
-    private readonly TableGroup _group;
+    private readonly CopyKey _key;
     private readonly int _homeNodeId;
     private readonly CopyFields _fields;
 
@@ -34,8 +33,7 @@ internal sealed class CopyBinarySplitter : ICopySplitter
 
     public CopyBinarySplitter(CopySummary copy, PlacedTable table, TableGroup group, int homeNodeId)
     {
-        _table = table;
-        _group = group;
+        _key = new CopyKey(table, group, isUtc: false);
         _homeNodeId = homeNodeId;
         _fields = CopyFields.Of(copy, table);
         _keys = new (int, int)[_fields.KeyFields.Length];
@@ -217,28 +215,25 @@ internal sealed class CopyBinarySplitter : ICopySplitter
     private bool TryLocate(ReadOnlySpan<byte> row, out int nodeId)
     {
         nodeId = _homeNodeId;
-        var hash = KeyHash.FirstSeed;
-        for (var i = _keys.Length - 1; i >= 0; i--)
+        _key.Begin();
+        for (var i = 0; i < _keys.Length; i++)
         {
-            var (start, length) = _keys[i];
+            var (start, length) = _keys[_key.Next];
             if (length == NullMark)
             {
                 return true;
             }
 
-            var typeModifier = _table.Columns[_table.KeyColumns[i]].TypeModifier;
-            switch (KeyDecoder.TryBinary(_group.KeyTypes[i], typeModifier, 0, row.Slice(start, length), isAssignment: true, hash, out var next))
+            switch (_key.AddBinary(row.Slice(start, length)))
             {
                 case KeyHashOutcome.Unsupported:
                     return false;
                 case KeyHashOutcome.Invalid:
                     return true;
             }
-
-            hash = next;
         }
 
-        nodeId = _group.Locate(hash).NodeId;
+        nodeId = _key.NodeId;
         return true;
     }
 }

@@ -94,7 +94,7 @@ internal sealed class CopyExecutor
         var (target, group, home) = (plan.Tables[0], table.Group(plan.GroupId), table.HomeNode.Id);
         return copy.Format == CopyFormat.Binary
             ? new CopyBinarySplitter(copy, target, group, home)
-            : new CopyTextSplitter(copy, target, group, home, _order.TrueForAll(leg => leg.Server.MajorVersion < FirstWithoutCsvEndMark));
+            : new CopyTextSplitter(copy, target, group, _session.Relay.Told?.IsUtc == true, home, _order.TrueForAll(leg => leg.Server.MajorVersion < FirstWithoutCsvEndMark));
     }
 
     private static IEnumerable<Node> Nodes(RoutePlan plan, RoutingTable table)

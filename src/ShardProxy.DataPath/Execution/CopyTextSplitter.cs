@@ -12,8 +12,7 @@ namespace ShardProxy.DataPath.Execution;
 internal sealed class CopyTextSplitter : ICopySplitter
 {
     private readonly CopySummary _copy;
-    private readonly TableGroup _group;
-    private readonly PlacedTable _table;
+    private readonly CopyKey _key;
     private readonly int _homeNodeId;
     private readonly int[] _keyFields;
     private readonly ArrayBufferWriter<byte>[] _keyValues;
@@ -29,14 +28,14 @@ internal sealed class CopyTextSplitter : ICopySplitter
     /// <param name="copy">The options.</param>
     /// <param name="table">Where the rows go.</param>
     /// <param name="group">Its group.</param>
+    /// <param name="isUtc">Moments without an offset are UTC.</param>
     /// <param name="homeNodeId">Takes rows that the server will refuse.</param>
     /// <param name="endsCsvAtMark">The servers take a line <c>\.</c> of csv data for its end: up to PostgreSQL 17.</param>
-    public CopyTextSplitter(CopySummary copy, PlacedTable table, TableGroup group, int homeNodeId, bool endsCsvAtMark)
+    public CopyTextSplitter(CopySummary copy, PlacedTable table, TableGroup group, bool isUtc, int homeNodeId, bool endsCsvAtMark)
     {
         _endsAtMark = copy.Format == CopyFormat.Text || endsCsvAtMark;
         _copy = copy;
-        _table = table;
-        _group = group;
+        _key = new CopyKey(table, group, isUtc);
         _homeNodeId = homeNodeId;
         _null = System.Text.Encoding.UTF8.GetBytes(copy.NullText);
         _headerPending = copy.HasHeader;
@@ -150,17 +149,17 @@ internal sealed class CopyTextSplitter : ICopySplitter
             return true;
         }
 
-        var hash = KeyHash.FirstSeed;
-        for (var i = _keyFields.Length - 1; i >= 0; i--)
+        _key.Begin();
+        for (var i = 0; i < _keyFields.Length; i++)
         {
-            var column = _table.Columns[_table.KeyColumns[i]];
-            if (_keyNulls[i])
+            var column = _key.Next;
+            if (_keyNulls[column])
             {
                 row(_homeNodeId, line);
                 return true;
             }
 
-            switch (KeyDecoder.TryText(_group.KeyTypes[i], column.TypeModifier, _keyValues[i].WrittenSpan, isAssignment: true, hash, out var next))
+            switch (_key.AddText(_keyValues[column].WrittenSpan))
             {
                 case KeyHashOutcome.Unsupported:
                     return false;
@@ -168,11 +167,9 @@ internal sealed class CopyTextSplitter : ICopySplitter
                     row(_homeNodeId, line);
                     return true;
             }
-
-            hash = next;
         }
 
-        row(_group.Locate(hash).NodeId, line);
+        row(_key.NodeId, line);
         return true;
     }
 

@@ -51,7 +51,7 @@ internal static class PullInsertQuery
         var plan = RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath);
         if (plan.Kind == RouteKind.ByKey)
         {
-            if (Router.Route(plan, new KeyInput(query, literals, command.Parameters), table, session.Activity, new TouchSet(), out var node, out _, out var unrouted) == KeyRoute.Node)
+            if (Router.Route(plan, new KeyInput(query, literals, command.Parameters, session.Relay.Told), table, session.Activity, new TouchSet(), out var node, out _, out var unrouted) == KeyRoute.Node)
             {
                 return (new PullSource([node], null, shape), null);
             }

@@ -31,7 +31,7 @@ internal abstract class PulledRows
         Columns = columns;
         Servers = servers;
         var options = new CopySummary(true, 0, columns, true, CopyFormat.Text, (byte)'\t', (byte)'"', (byte)'"', "\\N", false, false, null, false, false, false, false);
-        _splitter = new CopyTextSplitter(options, target, table.Group(target.GroupId), table.HomeNode.Id, endsCsvAtMark: false);
+        _splitter = new CopyTextSplitter(options, target, table.Group(target.GroupId), session.Relay.Told?.IsUtc == true, table.HomeNode.Id, endsCsvAtMark: false);
     }
 
     /// <summary>Rows stored.</summary>

@@ -85,7 +85,7 @@ internal sealed class RouteExplainer(DataPathServices services)
             return;
         }
 
-        var route = Router.Route(plan, new KeyInput(text, literals, null), table, null, new TouchSet(), out var nodeId, out var hash, out var error);
+        var route = Router.Route(plan, new KeyInput(text, literals, null, null), table, null, new TouchSet(), out var nodeId, out var hash, out var error);
         if (route == KeyRoute.Refused && plan.Otherwise is { } otherwise)
         {
             lines.Add($"Route: {Describe(otherwise, table.HomeNode.Name, string.Join(", ", table.Nodes.Select(n => n.Name)))}");
@@ -101,7 +101,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         if (hash is { } value)
         {
             var range = group.Locate(value);
-            lines.Add(string.Create(CultureInfo.InvariantCulture, $"Range: {range.Id} (hash {value})"));
+            lines.Add(group.Scale is null ? string.Create(CultureInfo.InvariantCulture, $"Range: {range.Id} (hash {value})") : string.Create(CultureInfo.InvariantCulture, $"First range: {range.Id}"));
         }
 
         lines.Add($"Route: node {table.Node(nodeId).Name}{(route == KeyRoute.Hold ? ", held until the cutover of its range ends" : "")}");

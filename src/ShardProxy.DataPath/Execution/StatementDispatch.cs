@@ -167,7 +167,7 @@ internal static class StatementDispatch
 
     /// <summary>Routes, waiting as long as the options allow. Text and parameters are read again after every wait.</summary>
     public static ValueTask<Dispatch> DispatchAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters) =>
-        TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out var table)
+        TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out var table)
             ? new ValueTask<Dispatch>(dispatch)
             : WaitAsync(session, shape, text, literals, parameters, table);
 
@@ -201,7 +201,7 @@ internal static class StatementDispatch
                     throw new ClientGoneException();
                 }
 
-                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters), out var dispatch, out table))
+                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out table))
                 {
                     return dispatch;
                 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
 
@@ -13,10 +14,13 @@ internal static class KeyPins
     /// <summary>Alternatives a key column may have before the statement is not looked at further.</summary>
     private const int MaxAlternatives = 1000;
 
-    /// <summary>The lookup of each sharded relation, or null when one of them is not pinned by its whole key.</summary>
+    /// <summary>
+    /// The lookup of each sharded relation, or null when one of them is not pinned: by its whole key, or in a RANGE group by its first columns or a comparison.
+    /// </summary>
     /// <param name="shape">The statement.</param>
+    /// <param name="routing">For the groups' methods.</param>
     /// <param name="tables">Per relation index its placed table, or null.</param>
-    public static List<KeyLookup>? Find(StatementShape shape, PlacedTable?[] tables)
+    public static List<KeyLookup>? Find(StatementShape shape, RoutingTable routing, PlacedTable?[] tables)
     {
         var pins = new Dictionary<(int Relation, string Column), ImmutableArray<KeySource>>();
         foreach (var relation in shape.Relations)
@@ -33,7 +37,8 @@ internal static class KeyPins
             }
         }
 
-        Carry(shape, tables, pins);
+        var limits = KeyLimits.Read(shape, routing, tables, IsOnlyHere);
+        Carry(shape, tables, pins, limits);
         var lookups = new List<KeyLookup>();
         foreach (var relation in shape.Relations)
         {
@@ -47,13 +52,23 @@ internal static class KeyPins
             {
                 if (!pins.TryGetValue((relation.Index, table.Columns[column].Name), out var values))
                 {
-                    return null;
+                    break;
                 }
 
                 alternatives.Add(values);
             }
 
-            AddDistinct(lookups, new KeyLookup(table, alternatives.ToImmutable(), IsAssignment: false));
+            var lookup = new KeyLookup(table, alternatives.ToImmutable(), IsAssignment: false);
+            if (alternatives.Count < table.KeyColumns.Length)
+            {
+                lookup = lookup with { Limits = limits.Of(relation.Index, table, alternatives.Count) };
+                if (routing.Group(table.GroupId).Method != ShardingMethod.Range || (alternatives.Count == 0 && lookup.Limits.IsEmpty))
+                {
+                    return null;
+                }
+            }
+
+            AddDistinct(lookups, lookup);
         }
 
         return lookups;
@@ -108,7 +123,7 @@ internal static class KeyPins
         return -1;
     }
 
-    private static void Carry(StatementShape shape, PlacedTable?[] tables, Dictionary<(int, string), ImmutableArray<KeySource>> pins)
+    private static void Carry(StatementShape shape, PlacedTable?[] tables, Dictionary<(int, string), ImmutableArray<KeySource>> pins, KeyLimits limits)
     {
         for (var changed = true; changed;)
         {
@@ -121,10 +136,10 @@ internal static class KeyPins
                     && !shape.Relations[equality.ToRelation].HasColumnAliases
                     && IsKeyColumn(from, equality.FromColumn)
                     && IsKeyColumn(to, equality.ToColumn)
-                    && from.Columns[from.ColumnIndex(equality.FromColumn)].TypeOid == to.Columns[to.ColumnIndex(equality.ToColumn)].TypeOid
-                    && pins.TryGetValue((equality.FromRelation, equality.FromColumn), out var values))
+                    && from.Columns[from.ColumnIndex(equality.FromColumn)].TypeOid == to.Columns[to.ColumnIndex(equality.ToColumn)].TypeOid)
                 {
-                    changed |= pins.TryAdd((equality.ToRelation, equality.ToColumn), values);
+                    changed |= pins.TryGetValue((equality.FromRelation, equality.FromColumn), out var values) && pins.TryAdd((equality.ToRelation, equality.ToColumn), values);
+                    changed |= limits.Carry((equality.FromRelation, equality.FromColumn), (equality.ToRelation, equality.ToColumn));
                 }
             }
         }
@@ -163,6 +178,7 @@ internal static class KeyPins
         {
             if (other.Alternatives.Length == lookup.Alternatives.Length
                 && other.Table.GroupId == lookup.Table.GroupId
+                && other.Limits.SequenceEqual(lookup.Limits)
                 && other.Alternatives.Zip(lookup.Alternatives).All(p => p.First.SequenceEqual(p.Second)))
             {
                 return;

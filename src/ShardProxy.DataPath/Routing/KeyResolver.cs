@@ -17,14 +17,15 @@ internal enum KeyOutcome
     Unproven,
 }
 
-/// <summary>Turns key sources into hashes with the values of one call. Allocates nothing for literals and parameters without escapes.</summary>
+/// <summary>Reads key sources with the values of one call. Allocates nothing for literals and parameters without escapes.</summary>
 internal static class KeyResolver
 {
-    /// <summary>The hash of one key column's value, on top of the next column's.</summary>
-    public static KeyOutcome Resolve(
-        in KeyInput input, in KeySource source, KeyType type, int typeModifier, bool isAssignment, long seed, out long hash)
+    private const uint NumericOid = 1700;
+
+    /// <summary>Gives one key column's value to the reader, which adds it to what it has of the key.</summary>
+    public static KeyOutcome Resolve<TReader>(in KeyInput input, in KeySource source, KeyType type, int typeModifier, bool isAssignment, ref TReader reader)
+        where TReader : struct, IKeyReader
     {
-        hash = 0;
         uint cast = 0;
         if (source.CastType is { } castName && (cast = CastOid(castName)) == 0)
         {
@@ -36,16 +37,16 @@ internal static class KeyResolver
             case KeySourceKind.Null:
                 return KeyOutcome.NoRow;
             case KeySourceKind.Parameter:
-                return Parameter(input, source, type, typeModifier, cast, isAssignment, seed, out hash);
+                return Parameter(input, source, type, typeModifier, cast, isAssignment, ref reader);
             default:
-                return Literal(input, source, type, typeModifier, cast, isAssignment, seed, out hash);
+                return Literal(input, source, type, typeModifier, cast, isAssignment, ref reader);
         }
     }
 
-    private static KeyOutcome Parameter(
-        in KeyInput input, in KeySource source, KeyType type, int typeModifier, uint cast, bool isAssignment, long seed, out long hash)
+    private static KeyOutcome Parameter<TReader>(
+        in KeyInput input, in KeySource source, KeyType type, int typeModifier, uint cast, bool isAssignment, ref TReader reader)
+        where TReader : struct, IKeyReader
     {
-        hash = 0;
         if (input.Parameters is not { } parameters || source.Index >= parameters.Count || source.Negated)
         {
             return KeyOutcome.Unproven;
@@ -73,19 +74,19 @@ internal static class KeyResolver
 
         var value = parameters.Value(source.Index);
         var outcome = parameters.IsBinary(source.Index)
-            ? KeyDecoder.TryBinary(type, typeModifier, declared, value, isAssignment, seed, out hash)
-            : KeyDecoder.TryText(type, typeModifier, declared, value, isAssignment, seed, out hash);
+            ? reader.Binary(type, typeModifier, declared, value, isAssignment)
+            : reader.Text(type, typeModifier, declared, value, isAssignment);
         return Map(outcome);
     }
 
-    private static KeyOutcome Literal(
-        in KeyInput input, in KeySource source, KeyType type, int typeModifier, uint cast, bool isAssignment, long seed, out long hash)
+    private static KeyOutcome Literal<TReader>(
+        in KeyInput input, in KeySource source, KeyType type, int typeModifier, uint cast, bool isAssignment, ref TReader reader)
+        where TReader : struct, IKeyReader
     {
-        hash = 0;
         var literal = input.Literals[source.Index];
         if (literal.Kind == LiteralKind.Integer)
         {
-            if (!LiteralReader.TryReadInt64(input.Text, literal, source.Negated, out var number) || (cast != 0 && !IsIntegerOid(cast)))
+            if (!LiteralReader.TryReadInt64(input.Text, literal, source.Negated, out var number) || (cast != 0 && !IsIntegerOid(cast) && (cast != NumericOid || type != KeyType.Numeric)))
             {
                 return KeyOutcome.Unproven;
             }
@@ -95,7 +96,12 @@ internal static class KeyResolver
                 return KeyOutcome.NoRow;
             }
 
-            return Map(KeyDecoder.TryInteger(type, number, isAssignment, seed, out hash));
+            return Map(reader.Integer(type, typeModifier, number, isAssignment));
+        }
+
+        if (literal.Kind == LiteralKind.Decimal && cast is 0 or NumericOid)
+        {
+            return Map(reader.Decimal(type, typeModifier, input.Text.Slice(literal.Offset, literal.Length), source.Negated, isAssignment));
         }
 
         if (source.Negated || literal.Kind is LiteralKind.Decimal or LiteralKind.BitString)
@@ -110,7 +116,7 @@ internal static class KeyResolver
             return KeyOutcome.Unproven;
         }
 
-        return Map(KeyDecoder.TryText(type, typeModifier, cast, writer.WrittenSpan, isAssignment, seed, out hash));
+        return Map(reader.Text(type, typeModifier, cast, writer.WrittenSpan, isAssignment));
     }
 
     [ThreadStatic]
@@ -143,6 +149,10 @@ internal static class KeyResolver
         "text" or "pg_catalog.text" => 25,
         "varchar" or "pg_catalog.varchar" or "character varying" => 1043,
         "uuid" or "pg_catalog.uuid" => 2950,
+        "date" or "pg_catalog.date" => 1082,
+        "timestamp" or "pg_catalog.timestamp" => 1114,
+        "timestamptz" or "pg_catalog.timestamptz" => 1184,
+        "numeric" or "decimal" or "pg_catalog.numeric" => NumericOid,
         _ => 0,
     };
 }

@@ -50,7 +50,7 @@ internal static partial class KeyUpdate
             {
                 key.Add([value]);
             }
-            else if (assigned < 0 && own is not null && own.Alternatives[k] is [var kept])
+            else if (assigned < 0 && own is not null && k < own.Alternatives.Length && own.Alternatives[k] is [var kept])
             {
                 key.Add([kept]);
             }

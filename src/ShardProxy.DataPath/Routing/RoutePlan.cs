@@ -62,11 +62,25 @@ internal enum RouteKind
     Refuse,
 }
 
-/// <summary>Where one relation's key comes from: a set of alternatives per key column.</summary>
+/// <summary>A side of constants on which a relation's rows lie, for the key columns behind those that equal constants.</summary>
+/// <param name="Values">One or more, compared as a row.</param>
+/// <param name="Side">Where the rows are.</param>
+/// <param name="IsInclusive">Rows that are equal, or begin with the values, count too.</param>
+internal sealed record KeyLimit(ImmutableArray<KeySource> Values, BoundSide Side, bool IsInclusive)
+{
+    public bool Equals(KeyLimit? other) => other is not null && Side == other.Side && IsInclusive == other.IsInclusive && Values.SequenceEqual(other.Values);
+
+    public override int GetHashCode() => HashCode.Combine(Side, IsInclusive, Values.Length);
+}
+
+/// <summary>Where one relation's key comes from: a set of alternatives per key column, and in a RANGE group limits of the columns behind.</summary>
 /// <param name="Table">The sharded table.</param>
-/// <param name="Alternatives">Per key column, in key order, the constants it may equal; at least one each.</param>
+/// <param name="Alternatives">Per key column, in key order, the constants it may equal; at least one each. In a RANGE group perhaps of the first columns only.</param>
 /// <param name="IsAssignment">The values are stored (INSERT) rather than compared.</param>
-internal sealed record KeyLookup(PlacedTable Table, ImmutableArray<ImmutableArray<KeySource>> Alternatives, bool IsAssignment);
+internal sealed record KeyLookup(PlacedTable Table, ImmutableArray<ImmutableArray<KeySource>> Alternatives, bool IsAssignment)
+{
+    public ImmutableArray<KeyLimit> Limits { get; init; } = [];
+}
 
 /// <summary>
 /// A statement shape against one state of placement: valid while <see cref="PlacementVersion"/> is the routing table's. Key values

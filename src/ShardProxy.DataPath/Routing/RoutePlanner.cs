@@ -167,7 +167,7 @@ internal static class RoutePlanner
         StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, List<PlacedTable> sharded)
     {
         // One pinned table needs no combining at all.
-        if (!shape.Aggregate!.IsScalarSubqueries && KeyPins.Find(shape, placed) is { } lookups)
+        if (!shape.Aggregate!.IsScalarSubqueries && KeyPins.Find(shape, table, placed) is { } lookups)
         {
             return ByKey(shape, table, tables, sharded[0].GroupId, lookups);
         }
@@ -181,10 +181,10 @@ internal static class RoutePlanner
     {
         if (shape.Update is { } update && WritesKey(shape, placed, RelationRole.Update, update.AssignedColumns))
         {
-            return KeyUpdate.TryPlan(shape, table, placed, KeyPins.Find(shape, placed)) ?? Refuse(table, RoutingErrors.KeyUpdate);
+            return KeyUpdate.TryPlan(shape, table, placed, KeyPins.Find(shape, table, placed)) ?? Refuse(table, RoutingErrors.KeyUpdate);
         }
 
-        if (KeyPins.Find(shape, placed) is not { } lookups)
+        if (KeyPins.Find(shape, table, placed) is not { } lookups)
         {
             return WritePlanner.TryChange(shape, table, placed, []) ?? Refuse(table, RoutingErrors.NoKey);
         }

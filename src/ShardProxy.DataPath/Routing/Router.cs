@@ -56,7 +56,7 @@ internal static class Router
                     return KeyRoute.Refused;
                 }
 
-                var outcome = Hash(lookup, input, choice, out var hash);
+                var outcome = Place(lookup, group, input, choice, out var first, out var last);
                 if (outcome == KeyOutcome.Unproven)
                 {
                     error = RoutingErrors.UnprovenKey;
@@ -68,20 +68,23 @@ internal static class Router
                     continue;
                 }
 
-                firstHash ??= hash;
-                var range = group.Locate(hash);
-                if (nodeId == 0)
+                firstHash ??= first;
+                for (var (at, end) = (group.IndexOf(first), group.IndexOf(last)); at <= end; at++)
                 {
-                    nodeId = range.NodeId;
-                }
-                else if (nodeId != range.NodeId)
-                {
-                    error = RoutingErrors.SeveralNodes;
-                    return KeyRoute.Refused;
-                }
+                    var range = group.Ranges[at];
+                    if (nodeId == 0)
+                    {
+                        nodeId = range.NodeId;
+                    }
+                    else if (nodeId != range.NodeId)
+                    {
+                        error = RoutingErrors.SeveralNodes;
+                        return KeyRoute.Refused;
+                    }
 
-                touches.AddRange(range.Id);
-                hold |= table.Moves.Length > 0 && table.MoveOf(range.Id) is { Phase: MovePhase.Holding } && activity?.HasTouched(range.Id, plan.GroupId) != true;
+                    touches.AddRange(range.Id);
+                    hold |= table.Moves.Length > 0 && table.MoveOf(range.Id) is { Phase: MovePhase.Holding } && activity?.HasTouched(range.Id, plan.GroupId) != true;
+                }
             }
             while (Next(lookup.Alternatives, choice));
         }
@@ -104,7 +107,7 @@ internal static class Router
         choice.Clear();
         for (var row = 0; row < nodes.Length; row++)
         {
-            switch (Hash(plan.Lookups[row], input, choice, out var hash))
+            switch (Place(plan.Lookups[row], group, input, choice, out var place, out _))
             {
                 case KeyOutcome.Unproven:
                     return null;
@@ -113,7 +116,7 @@ internal static class Router
                     nodes[row] = table.HomeNode.Id;
                     break;
                 default:
-                    var range = group.Locate(hash);
+                    var range = group.Locate(place);
                     touches.AddRange(range.Id);
                     nodes[row] = range.NodeId;
                     break;
@@ -135,16 +138,24 @@ internal static class Router
             var combinations = 0;
             do
             {
-                var hash = 0L;
-                var outcome = ++combinations > MaxCombinations ? KeyOutcome.Unproven : Hash(lookup, input, choice, out hash);
+                var (first, last) = (0L, 0L);
+                var outcome = ++combinations > MaxCombinations ? KeyOutcome.Unproven : Place(lookup, group, input, choice, out first, out last);
                 if (outcome == KeyOutcome.Unproven)
                 {
                     return null;
                 }
 
-                if (outcome == KeyOutcome.Found && group.Locate(hash).NodeId is var node && !owners.Contains(node))
+                if (outcome == KeyOutcome.NoRow)
                 {
-                    owners.Add(node);
+                    continue;
+                }
+
+                for (var (at, end) = (group.IndexOf(first), group.IndexOf(last)); at <= end; at++)
+                {
+                    if (!owners.Contains(group.Ranges[at].NodeId))
+                    {
+                        owners.Add(group.Ranges[at].NodeId);
+                    }
                 }
             }
             while (Next(lookup.Alternatives, choice));
@@ -158,28 +169,35 @@ internal static class Router
     {
         var group = table.Group(placed.GroupId);
         var columns = placed.KeyColumns.Select((c, i) => new KeyColumn($"{qualifier}.{SqlIdentifier.Quote(placed.Columns[c].Name)}", group.KeyTypes[i])).ToImmutableArray();
-        return KeySpaceSql.OwnedPredicate(columns, [.. group.Ranges.Where(r => r.NodeId == nodeId)]);
+        return KeySpaceSql.OwnedPredicate(group, columns, [.. group.Ranges.Where(r => r.NodeId == nodeId)]);
     }
 
-    private static KeyOutcome Hash(KeyLookup lookup, in KeyInput input, ReadOnlySpan<int> choice, out long hash)
+    /// <summary>The first and the last place in the key space that rows of one choice of alternatives can have; the same one for a whole key.</summary>
+    private static KeyOutcome Place(KeyLookup lookup, TableGroup group, in KeyInput input, ReadOnlySpan<int> choice, out long first, out long last)
     {
-        hash = KeyHash.FirstSeed;
+        if (group.Scale is { } scale)
+        {
+            return RangePlaces.Find(lookup, scale, input, choice, out first, out last);
+        }
+
+        (first, last) = (0, 0);
+        var reader = new HashReader();
         var table = lookup.Table;
         var noRow = false;
         for (var i = lookup.Alternatives.Length - 1; i >= 0; i--)
         {
             var column = table.Columns[table.KeyColumns[i]];
             var type = KeyTypes.FromOid(column.TypeOid) ?? throw new InvalidOperationException("a key column has a type that cannot be a key");
-            var outcome = KeyResolver.Resolve(input, lookup.Alternatives[i][choice[i]], type, column.TypeModifier, lookup.IsAssignment, hash, out var next);
+            var outcome = KeyResolver.Resolve(input, lookup.Alternatives[i][choice[i]], type, column.TypeModifier, lookup.IsAssignment, ref reader);
             if (outcome == KeyOutcome.Unproven)
             {
                 return outcome;
             }
 
             noRow |= outcome == KeyOutcome.NoRow;
-            hash = next;
         }
 
+        first = last = reader.Hash;
         return noRow ? KeyOutcome.NoRow : KeyOutcome.Found;
     }
 

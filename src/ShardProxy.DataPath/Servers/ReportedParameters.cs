@@ -22,6 +22,7 @@ internal sealed class ReportedParameters
         _values = values;
         _shared = shared;
         HasBackslashEscapes = values.GetValueOrDefault("standard_conforming_strings") is "off";
+        IsUtc = values.GetValueOrDefault("TimeZone") is "UTC" or "Etc/UTC" or "GMT" or "Etc/GMT";
     }
 
     /// <summary>No parameter; the root of a family of sets that are compared with each other.</summary>
@@ -31,6 +32,9 @@ internal sealed class ReportedParameters
 
     /// <summary>A backslash escapes in plain literals: <c>standard_conforming_strings</c> is off.</summary>
     public bool HasBackslashEscapes { get; }
+
+    /// <summary>Moments without an offset are UTC.</summary>
+    public bool IsUtc { get; }
 
     public string? this[string name] => _values.GetValueOrDefault(name);
 

@@ -274,7 +274,7 @@ internal sealed class ExtendedQuery(Session session)
     private async ValueTask DispatchAsync(Portal portal)
     {
         var statement = portal.Statement;
-        if (StatementDispatch.TryDispatch(session, statement.Shape, new KeyInput(statement.Prefix.Span, statement.Literals, portal.Parameters), out var dispatch, out _))
+        if (StatementDispatch.TryDispatch(session, statement.Shape, new KeyInput(statement.Prefix.Span, statement.Literals, portal.Parameters, session.Relay.Told), out var dispatch, out _))
         {
             portal.Dispatch = dispatch;
             return;

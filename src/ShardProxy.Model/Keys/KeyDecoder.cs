@@ -47,29 +47,10 @@ public static class KeyDecoder
     public static KeyHashOutcome TryText(
         KeyType type, int typeModifier, uint parameterTypeOid, ReadOnlySpan<byte> text, bool isAssignment, long seed, out long hash)
     {
-        hash = 0;
-        switch (ResolveType(type, parameterTypeOid))
-        {
-            case Int2:
-                return TryIntegerText(type, text, short.MinValue, isAssignment, seed, out hash);
-            case Int4:
-                return TryIntegerText(type, text, int.MinValue, isAssignment, seed, out hash);
-            case Int8:
-                return TryIntegerText(type, text, long.MinValue, isAssignment, seed, out hash);
-            case TextType:
-                return TryCharacters(type, typeModifier, text, isAssignment, seed, out hash);
-            case UuidType:
-                Span<byte> uuid = stackalloc byte[16];
-                if (!UuidText.TryParse(text, uuid))
-                {
-                    return KeyHashOutcome.Invalid;
-                }
-
-                hash = KeyHash.Uuid(uuid, seed);
-                return KeyHashOutcome.Ok;
-            default:
-                return KeyHashOutcome.Unsupported;
-        }
+        var sink = new HashSink(seed);
+        var outcome = Text(type, typeModifier, parameterTypeOid, text, isAssignment, ref sink);
+        hash = sink.Hash;
+        return outcome;
     }
 
     /// <summary>
@@ -88,28 +69,10 @@ public static class KeyDecoder
     public static KeyHashOutcome TryBinary(
         KeyType type, int typeModifier, uint parameterTypeOid, ReadOnlySpan<byte> binary, bool isAssignment, long seed, out long hash)
     {
-        hash = 0;
-        switch (ResolveType(type, parameterTypeOid))
-        {
-            case Int2:
-                return binary.Length == 2 ? TryInteger(type, BinaryPrimitives.ReadInt16BigEndian(binary), isAssignment, seed, out hash) : KeyHashOutcome.Invalid;
-            case Int4:
-                return binary.Length == 4 ? TryInteger(type, BinaryPrimitives.ReadInt32BigEndian(binary), isAssignment, seed, out hash) : KeyHashOutcome.Invalid;
-            case Int8:
-                return binary.Length == 8 ? TryInteger(type, BinaryPrimitives.ReadInt64BigEndian(binary), isAssignment, seed, out hash) : KeyHashOutcome.Invalid;
-            case TextType:
-                return TryCharacters(type, typeModifier, binary, isAssignment, seed, out hash);
-            case UuidType:
-                if (binary.Length != 16)
-                {
-                    return KeyHashOutcome.Invalid;
-                }
-
-                hash = KeyHash.Uuid(binary, seed);
-                return KeyHashOutcome.Ok;
-            default:
-                return KeyHashOutcome.Unsupported;
-        }
+        var sink = new HashSink(seed);
+        var outcome = Binary(type, typeModifier, parameterTypeOid, binary, isAssignment, ref sink);
+        hash = sink.Hash;
+        return outcome;
     }
 
     /// <summary>An integer constant of SQL text (no quotes, fits 64 bits) beside or into an integer key column.</summary>
@@ -120,7 +83,71 @@ public static class KeyDecoder
     /// <param name="hash">The hash; 0 unless the outcome is Ok.</param>
     public static KeyHashOutcome TryInteger(KeyType type, long value, bool isAssignment, long seed, out long hash)
     {
-        hash = 0;
+        var sink = new HashSink(seed);
+        var outcome = Integer(type, value, isAssignment, ref sink);
+        hash = sink.Hash;
+        return outcome;
+    }
+
+    /// <summary>As the public method of text, for any use of the value.</summary>
+    internal static KeyHashOutcome Text<TSink>(KeyType type, int typeModifier, uint parameterTypeOid, ReadOnlySpan<byte> text, bool isAssignment, ref TSink sink)
+        where TSink : struct, IKeySink
+    {
+        switch (ResolveType(type, parameterTypeOid))
+        {
+            case Int2:
+                return IntegerText(type, text, short.MinValue, isAssignment, ref sink);
+            case Int4:
+                return IntegerText(type, text, int.MinValue, isAssignment, ref sink);
+            case Int8:
+                return IntegerText(type, text, long.MinValue, isAssignment, ref sink);
+            case TextType:
+                return Characters(type, typeModifier, text, isAssignment, ref sink);
+            case UuidType:
+                Span<byte> uuid = stackalloc byte[16];
+                if (!UuidText.TryParse(text, uuid))
+                {
+                    return KeyHashOutcome.Invalid;
+                }
+
+                sink.Uuid(uuid);
+                return KeyHashOutcome.Ok;
+            default:
+                return KeyHashOutcome.Unsupported;
+        }
+    }
+
+    /// <summary>As the public method of binary values, for any use of the value.</summary>
+    internal static KeyHashOutcome Binary<TSink>(KeyType type, int typeModifier, uint parameterTypeOid, ReadOnlySpan<byte> binary, bool isAssignment, ref TSink sink)
+        where TSink : struct, IKeySink
+    {
+        switch (ResolveType(type, parameterTypeOid))
+        {
+            case Int2:
+                return binary.Length == 2 ? Integer(type, BinaryPrimitives.ReadInt16BigEndian(binary), isAssignment, ref sink) : KeyHashOutcome.Invalid;
+            case Int4:
+                return binary.Length == 4 ? Integer(type, BinaryPrimitives.ReadInt32BigEndian(binary), isAssignment, ref sink) : KeyHashOutcome.Invalid;
+            case Int8:
+                return binary.Length == 8 ? Integer(type, BinaryPrimitives.ReadInt64BigEndian(binary), isAssignment, ref sink) : KeyHashOutcome.Invalid;
+            case TextType:
+                return Characters(type, typeModifier, binary, isAssignment, ref sink);
+            case UuidType:
+                if (binary.Length != 16)
+                {
+                    return KeyHashOutcome.Invalid;
+                }
+
+                sink.Uuid(binary);
+                return KeyHashOutcome.Ok;
+            default:
+                return KeyHashOutcome.Unsupported;
+        }
+    }
+
+    /// <summary>As the public method of integers, for any use of the value.</summary>
+    internal static KeyHashOutcome Integer<TSink>(KeyType type, long value, bool isAssignment, ref TSink sink)
+        where TSink : struct, IKeySink
+    {
         if (type is not (KeyType.Int2 or KeyType.Int4 or KeyType.Int8))
         {
             return KeyHashOutcome.Unsupported;
@@ -131,7 +158,7 @@ public static class KeyDecoder
             return KeyHashOutcome.Invalid;
         }
 
-        hash = KeyHash.Int64(value, seed);
+        sink.Integer(value);
         return KeyHashOutcome.Ok;
     }
 
@@ -162,16 +189,16 @@ public static class KeyDecoder
 
     private static uint IntegerOrUnknown(uint oid) => oid is Int2 or Int4 or Int8 ? oid : UnknownType;
 
-    private static KeyHashOutcome TryIntegerText(KeyType type, ReadOnlySpan<byte> text, long minimum, bool isAssignment, long seed, out long hash)
+    private static KeyHashOutcome IntegerText<TSink>(KeyType type, ReadOnlySpan<byte> text, long minimum, bool isAssignment, ref TSink sink)
+        where TSink : struct, IKeySink
     {
-        hash = 0;
-        var outcome = IntegerText.TryParse(text, minimum, out var value);
-        return outcome == KeyHashOutcome.Ok ? TryInteger(type, value, isAssignment, seed, out hash) : outcome;
+        var outcome = Keys.IntegerText.TryParse(text, minimum, out var value);
+        return outcome == KeyHashOutcome.Ok ? Integer(type, value, isAssignment, ref sink) : outcome;
     }
 
-    private static KeyHashOutcome TryCharacters(KeyType type, int typeModifier, ReadOnlySpan<byte> text, bool isAssignment, long seed, out long hash)
+    private static KeyHashOutcome Characters<TSink>(KeyType type, int typeModifier, ReadOnlySpan<byte> text, bool isAssignment, ref TSink sink)
+        where TSink : struct, IKeySink
     {
-        hash = 0;
         if (text.Contains((byte)0) || !Utf8.IsValid(text))
         {
             return KeyHashOutcome.Invalid;
@@ -189,7 +216,7 @@ public static class KeyDecoder
             text = text[..kept];
         }
 
-        hash = KeyHash.Text(text, seed);
+        sink.Text(text);
         return KeyHashOutcome.Ok;
     }
 
@@ -212,5 +239,16 @@ public static class KeyDecoder
         }
 
         return text.Length;
+    }
+
+    private struct HashSink(long seed) : IKeySink
+    {
+        public long Hash { get; private set; }
+
+        public void Integer(long value) => Hash = KeyHash.Int64(value, seed);
+
+        public void Text(ReadOnlySpan<byte> utf8) => Hash = KeyHash.Text(utf8, seed);
+
+        public void Uuid(ReadOnlySpan<byte> uuid) => Hash = KeyHash.Uuid(uuid, seed);
     }
 }

@@ -52,6 +52,47 @@ public static class KeySpaceSql
         return "(" + string.Join(" OR ", intervals.Select(i => Interval(hash, i.From, i.To, intervals.Count > 1))) + ")";
     }
 
+    /// <summary>True for the rows of any of the ranges of a group, whatever its method. Always in parentheses.</summary>
+    /// <inheritdoc cref="OwnedPredicate(ImmutableArray{KeyColumn}, ImmutableArray{ShardRange})"/>
+    /// <param name="group">The group of the ranges.</param>
+    /// <param name="columns">The key's columns in key order.</param>
+    /// <param name="ranges">Ranges of the group in any order; they may not overlap.</param>
+    public static string OwnedPredicate(TableGroup group, ImmutableArray<KeyColumn> columns, ImmutableArray<ShardRange> ranges)
+    {
+        if (group.Scale is not { } scale)
+        {
+            return OwnedPredicate(columns, ranges);
+        }
+
+        var intervals = Merge(ranges);
+        return intervals.Count == 0 ? "(false)" : "(" + string.Join(" OR ", intervals.Select(i => (Lower(i.From), Upper(i.To)) switch
+        {
+            (null, null) => "true",
+            ({ } only, null) => only,
+            (null, { } only) => only,
+            ({ } first, { } second) => $"({first} AND {second})",
+        })) + ")";
+
+        string? Lower(long from) => from == long.MinValue ? null : AtLeast(columns, scale.At(from)!.Bound.Values, 0);
+        string? Upper(long? to) => to is { } end ? Below(columns, scale.At(end)!.Bound.Values, 0) : null;
+    }
+
+    // Row comparisons are written out, each part also true by itself, so that an index on the first columns serves and row filters take it.
+    private static string AtLeast(ImmutableArray<KeyColumn> columns, ImmutableArray<string> values, int i)
+    {
+        var least = Compare(columns[i], ">=", values[i]);
+        return i + 1 == values.Length ? least : $"({least} AND ({Compare(columns[i], ">", values[i])} OR {AtLeast(columns, values, i + 1)}))";
+    }
+
+    private static string Below(ImmutableArray<KeyColumn> columns, ImmutableArray<string> values, int i) => i + 1 == values.Length
+        ? Compare(columns[i], "<", values[i])
+        : $"({Compare(columns[i], "<=", values[i])} AND ({Compare(columns[i], "<", values[i])} OR {Below(columns, values, i + 1)}))";
+
+    // Text is compared by bytes whatever the column's collation is, as the proxy does.
+    private static string Compare(KeyColumn column, string comparison, string value) =>
+        $"{column.Expression} OPERATOR(pg_catalog.{comparison}) {SqlIdentifier.Literal(value)}::{KeyTypes.FamilySql(column.Type)}"
+        + (KeyTypes.Family(column.Type) == KeyType.Text ? " COLLATE pg_catalog.\"C\"" : "");
+
     private static string Interval(string hash, long from, long? to, bool isOneOfSeveral)
     {
         var lower = from == long.MinValue ? null : $"{hash} OPERATOR(pg_catalog.>=) {Constant(from)}";

@@ -2,7 +2,8 @@ namespace ShardProxy.Model.Routing;
 
 /// <summary>
 /// A half-open interval [<see cref="From"/>, <see cref="To"/>) of one group's key space, owned by one node. For HASH groups the
-/// bounds are signed 64-bit hash values; the first range starts at <see cref="long.MinValue"/>, the last has no upper bound.
+/// bounds are signed 64-bit hash values, for RANGE groups positions of the group's <see cref="KeyScale"/>; the first range starts at
+/// <see cref="long.MinValue"/>, the last has no upper bound.
 /// </summary>
 /// <param name="Id">Integer, never reused; kept by a move, a split keeps it for the lower half.</param>
 /// <param name="GroupId">The table group.</param>

@@ -9,4 +9,8 @@ public enum KeyType
     Text = 4,
     Varchar = 5,
     Uuid = 6,
+    Date = 7,
+    Timestamp = 8,
+    TimestampTz = 9,
+    Numeric = 10,
 }

@@ -17,6 +17,8 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
     /// <summary>An unqualified name among more relations than this pins nothing: each of them would get a pin.</summary>
     private const int MaxCandidates = 64;
 
+    private readonly BoundReader _bounds = new(constants);
+
     /// <summary>Among more relations than this an unqualified condition is nobody's.</summary>
     private const int MaxFilterCandidates = 8;
 
@@ -33,6 +35,14 @@ internal sealed class ConditionReader(ShapeDraft draft, ConstantReader constants
                 if (filtered.Contains(relation))
                 {
                     draft.AddPin(relation, pin);
+                }
+            }
+
+            foreach (var (relation, bound) in _bounds.Read(conjunct, scope, view))
+            {
+                if (filtered.Contains(relation))
+                {
+                    draft.AddBound(relation, bound);
                 }
             }
 

@@ -27,4 +27,7 @@ public sealed record RelationUse(
 {
     /// <summary>An outer join of its block may put NULLs in the place of its rows.</summary>
     public bool IsNullable { get; init; }
+
+    /// <summary>Where its rows lie by comparison; nothing for a table whose columns go by other names.</summary>
+    public ImmutableArray<ColumnBound> Bounds { get; init; } = [];
 }

@@ -14,6 +14,7 @@ internal sealed class ShapeDraft
 
     private readonly List<RelationUse> _relations = [];
     private readonly List<List<ColumnPin>> _pins = [];
+    private readonly List<List<ColumnBound>> _bounds = [];
     private readonly List<List<int>> _blocks = [];
     private readonly Dictionary<int, int> _relationsByLocation = [];
     private int _pinCount;
@@ -44,7 +45,7 @@ internal sealed class ShapeDraft
 
     public ImmutableArray<FunctionUse> Functions => [.. _functions];
 
-    public ImmutableArray<RelationUse> Relations => [.. _relations.Select((r, i) => r with { Pins = [.. _pins[i]] })];
+    public ImmutableArray<RelationUse> Relations => [.. _relations.Select((r, i) => r with { Pins = [.. _pins[i]], Bounds = [.. _bounds[i]] })];
 
     public RelationUse this[int relation] => _relations[relation];
 
@@ -84,6 +85,14 @@ internal sealed class ShapeDraft
         }
     }
 
+    public void AddBound(int relation, ColumnBound bound)
+    {
+        if (_pinCount++ < MaxFacts)
+        {
+            _bounds[relation].Add(bound);
+        }
+    }
+
     public void AddEquality(int from, string fromColumn, int to, string toColumn)
     {
         if (from != to && _equalities.Count < MaxFacts)
@@ -112,6 +121,7 @@ internal sealed class ShapeDraft
     {
         _relations.Add(new RelationUse(_relations.Count, schema, name, alias, role, block, [], isOnly, false, hasColumnAliases));
         _pins.Add([]);
+        _bounds.Add([]);
         _locations.Add(-1);
         return _relations.Count - 1;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ShardProxy.Admin.Backend;
 using ShardProxy.Control;
 using ShardProxy.Model.Errors;
@@ -10,7 +11,7 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
 {
     public async ValueTask<OperationOutcome> ShardTableAsync(ShardTableRequest request, CancellationToken cancellationToken)
     {
-        var result = await control.ShardTableAsync(request.Table.Schema, request.Table.Name, request.KeyColumns, request.ColocateWith, cancellationToken);
+        var result = await control.ShardTableAsync(request.Table.Schema, request.Table.Name, request.KeyColumns, request.Method, request.ColocateWith, cancellationToken);
         return new OperationOutcome(null, result.Notices);
     }
 
@@ -23,6 +24,12 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
     public async ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken)
     {
         var upper = await control.SplitAsync(rangeId, at, cancellationToken);
+        return new OperationOutcome(null, [$"the upper half is range {upper}"]);
+    }
+
+    public async ValueTask<OperationOutcome> SplitRangeAtKeyAsync(int rangeId, ImmutableArray<string> key, CancellationToken cancellationToken)
+    {
+        var upper = await control.SplitAtKeyAsync(rangeId, key, cancellationToken);
         return new OperationOutcome(null, [$"the upper half is range {upper}"]);
     }
 

@@ -158,7 +158,7 @@ internal sealed class ControlHarness : IAsyncDisposable
             {
                 var group = table.Group(placed.GroupId);
                 var key = placed.KeyColumns.Select((c, i) => new KeyColumn(SqlIdentifier.Quote(placed.Columns[c].Name), group.KeyTypes[i])).ToImmutableArray();
-                var owned = KeySpaceSql.OwnedPredicate(key, [.. group.Ranges.Where(r => r.NodeId == node.Id)]);
+                var owned = KeySpaceSql.OwnedPredicate(group, key, [.. group.Ranges.Where(r => r.NodeId == node.Id)]);
                 Assert.That(await ScalarAsync<long>(node.Id, $"SELECT count(*) FROM {placed.Name} WHERE NOT {owned}"), Is.Zero, $"ghosts of {placed.Name} on {node.Name}");
             }
         }
@@ -192,7 +192,7 @@ internal sealed class ControlHarness : IAsyncDisposable
         var history = account with
         {
             Name = new QualifiedName("public", "history"),
-            Columns = [new TableColumn("account_id", 20, -1, true, false), new TableColumn("delta", 20, -1, true, false), new TableColumn("at", 1184, -1, false, false)],
+            Columns = [new TableColumn("account_id", 20, -1, true, false), new TableColumn("delta", 20, -1, true, false), new TableColumn("at", 1184, -1, false, false) { Default = new ColumnDefault(ColumnDefaultKind.Expression, "now()") }],
         };
         return state with { Groups = [group], Tables = [account, history], NextGroupId = 2, NextRangeId = 3 };
     }

@@ -4,6 +4,7 @@ using ShardProxy.Catalog.Journal;
 using ShardProxy.Control.Schema;
 using ShardProxy.Control.Tables;
 using ShardProxy.Model.Errors;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Cluster.Tests.Control;
@@ -28,7 +29,7 @@ internal sealed class TableDistributionTests
         await using var harness = await ControlHarness.StartAsync(withGroup: false);
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, Filled);
-        var result = await distributor.ShardAsync(null, "item", ["id"], null, CancellationToken.None);
+        var result = await distributor.ShardAsync(null, "item", ["id"], ShardingMethod.Hash, null, CancellationToken.None);
         Assert.That(result.Table, Is.EqualTo(new QualifiedName("public", "item")));
         Assert.That(result.Notices, Has.Some.Contains("interleaved"));
         var state = await harness.StateAsync();
@@ -78,7 +79,7 @@ internal sealed class TableDistributionTests
         {
             if ((await harness.StateAsync()).Tables.All(t => t.Name.Name != table))
             {
-                await distributor.ShardAsync(null, table, ["k"], null, CancellationToken.None);
+                await distributor.ShardAsync(null, table, ["k"], ShardingMethod.Hash, null, CancellationToken.None);
             }
 
             var drawn = new List<long>();
@@ -124,7 +125,7 @@ internal sealed class TableDistributionTests
 
         // Left from an earlier time: an unused type is made anew, a function replaced.
         await harness.ExecuteAsync(2, "CREATE SCHEMA kinds; CREATE TYPE kinds.mood AS ENUM ('old'); CREATE FUNCTION deep(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 0'");
-        await distributor.ShardAsync(null, "needy", ["id"], null, CancellationToken.None);
+        await distributor.ShardAsync(null, "needy", ["id"], ShardingMethod.Hash, null, CancellationToken.None);
         long rows = 0;
         foreach (var node in harness.Nodes)
         {
@@ -150,7 +151,7 @@ internal sealed class TableDistributionTests
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, "CREATE TYPE mood AS ENUM ('good'); CREATE TABLE t (id bigint PRIMARY KEY, m mood)");
         await harness.ExecuteAsync(2, elsewhere);
-        Func<Task> shard = () => distributor.ShardAsync(null, "t", ["id"], null, CancellationToken.None);
+        Func<Task> shard = () => distributor.ShardAsync(null, "t", ["id"], ShardingMethod.Hash, null, CancellationToken.None);
         if (code is null)
         {
             Assert.That(shard, Throws.Nothing);
@@ -182,11 +183,11 @@ internal sealed class TableDistributionTests
         await using var harness = await ControlHarness.StartAsync(withGroup: false);
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, "CREATE TABLE a (k bigint PRIMARY KEY); CREATE TABLE b (k int NOT NULL, v text); CREATE TABLE c (k text PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 200); INSERT INTO b SELECT g, 'v' FROM generate_series(1, 200) g");
-        await distributor.ShardAsync(null, "a", ["k"], null, CancellationToken.None);
-        await distributor.ShardAsync(null, "b", ["k"], new QualifiedName("public", "a"), CancellationToken.None);
+        await distributor.ShardAsync(null, "a", ["k"], ShardingMethod.Hash, null, CancellationToken.None);
+        await distributor.ShardAsync(null, "b", ["k"], ShardingMethod.Hash, new QualifiedName("public", "a"), CancellationToken.None);
         Assert.That((await harness.StateAsync()).Groups, Has.Length.EqualTo(1));
         Assert.That(
-            async () => await distributor.ShardAsync(null, "c", ["k"], new QualifiedName("public", "a"), CancellationToken.None),
+            async () => await distributor.ShardAsync(null, "c", ["k"], ShardingMethod.Hash, new QualifiedName("public", "a"), CancellationToken.None),
             Throws.TypeOf<ShardProxyException>().With.Message.Contains("SHP-629"));
         Assert.That((await harness.Migrations.MoveAsync(1, "node2", CancellationToken.None)).Error, Is.Null);
         foreach (var node in harness.Nodes)
@@ -205,7 +206,7 @@ internal sealed class TableDistributionTests
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, "CREATE TABLE t (k bigint, v text); INSERT INTO t SELECT g, 'v' FROM generate_series(1, 100) g");
         distributor.BeforeStep = step => step == failing ? throw new IOException("injected") : Task.CompletedTask;
-        Assert.That(async () => await distributor.ShardAsync(null, "t", ["k"], null, CancellationToken.None), Throws.TypeOf<ShardProxyException>().With.Message.Contains("SHP-632"));
+        Assert.That(async () => await distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None), Throws.TypeOf<ShardProxyException>().With.Message.Contains("SHP-632"));
         Assert.That(await harness.ScalarAsync<long>(1, "SELECT count(*) FROM t"), Is.EqualTo(100));
         Assert.That(await harness.ScalarAsync<bool>(1, "SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'k'"), Is.False);
         Assert.That(await harness.ScalarAsync<bool>(2, "SELECT to_regclass('t') IS NULL"), Is.True);
@@ -213,7 +214,7 @@ internal sealed class TableDistributionTests
         Assert.That((await harness.StateAsync()).Groups, Is.Empty);
 
         distributor.BeforeStep = _ => Task.CompletedTask;
-        var result = await distributor.ShardAsync(null, "t", ["k"], null, CancellationToken.None);
+        var result = await distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None);
         Assert.That(result.Notices, Has.Some.Contains("NOT NULL"));
         await harness.AssertNothingLeftAsync();
     }
@@ -225,7 +226,7 @@ internal sealed class TableDistributionTests
         await using var harness = await ControlHarness.StartAsync(withGroup: false);
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, "CREATE TABLE t (k bigint NOT NULL, v text); INSERT INTO t SELECT g, 'v' FROM generate_series(1, 100) g");
-        await distributor.ShardAsync(null, "t", ["k"], null, CancellationToken.None);
+        await distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None);
 
         // Back to the state of the crash: still changing, journaled, and home with every row.
         await harness.Catalog.TryUpdateAsync(s => s.WithTable(s.Tables[0] with { IsChanging = true }), CancellationToken.None);
@@ -258,7 +259,7 @@ internal sealed class TableDistributionTests
         await using var harness = await ControlHarness.StartAsync(withGroup: false);
         using var distributor = New(harness);
         await harness.ExecuteAsync(1, setup);
-        Assert.That(async () => await distributor.ShardAsync(null, "t", ["k"], null, CancellationToken.None), Throws.TypeOf<ShardProxyException>().With.Message.Contains(code));
+        Assert.That(async () => await distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None), Throws.TypeOf<ShardProxyException>().With.Message.Contains(code));
         Assert.That((await harness.StateAsync()).Tables, Is.Empty);
     }
 

@@ -43,6 +43,8 @@ internal static class CompatibilityClaims
         ["`key IN (…)`, `key = ANY (ARRAY[…])`, `key = a OR key = b`, `(key, x) = (1, 2)`"] = Says(
             ("SELECT * FROM a WHERE id IN (1, 1)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9)", Runs), ("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9) FOR UPDATE", "SHP-202"), ("DELETE FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8, 9)", Runs), ("SELECT * FROM a WHERE id = ANY (ARRAY[3, 3])", Runs),
             ("SELECT * FROM a WHERE id = 1 OR id = 1", Runs), ("SELECT * FROM a WHERE (id, v) = (1, 'x')", Runs)),
+        ["In a `BY RANGE` group: `key < …`, `<=`, `>`, `>=`, `BETWEEN`, `(a, b) > (1, 2)`, equality of the key's first columns"] = By(
+            "RangeGroupTests.A_table_answers_as_a_plain_one_does", "RangeGroupTests.A_key_of_several_columns_prunes_by_its_first_ones_and_its_tables_are_co_located"),
         ["Joins on the key within one group: `USING`, `ON`, `LEFT JOIN`, subqueries, `EXISTS`, CTEs"] = Says(
             ("SELECT * FROM a JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs), ("SELECT * FROM a LEFT JOIN b ON b.a_id = a.id WHERE a.id = 1", Runs),
             ("SELECT * FROM a WHERE a.id = 1 AND EXISTS (SELECT 1 FROM b WHERE b.a_id = a.id)", Runs), ("WITH q AS (SELECT * FROM a WHERE id = 1) SELECT * FROM q", Runs)),
@@ -50,7 +52,7 @@ internal static class CompatibilityClaims
         ["Joins with unsharded tables"] = Says(("SELECT * FROM a, plain WHERE a.id = 1 AND plain.id = 1", Runs), ("UPDATE a SET v = 'x' FROM plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")),
         ["Joins over two groups"] = Says(("SELECT * FROM a, names WHERE a.id = 1 AND name = 'x'", Runs), ("DELETE FROM a USING names WHERE a.id = 1 AND name = 'x'", "SHP-204")),
         ["A key that is another type (`1.0` for a bigint)"] = Says(("SELECT * FROM a WHERE id = 1.0", Runs), ("DELETE FROM a WHERE id = 1.0", Runs), ("INSERT INTO a VALUES (1.0)", "SHP-206")),
-        ["A key from an expression or subquery (`abs(1)`, `(SELECT 1)`), ranges of keys, `IS NOT DISTINCT FROM`, `= ANY ('{1}')`, no key"] = Says(
+        ["A key from an expression or subquery (`abs(1)`, `(SELECT 1)`), ranges of hashed keys, `IS NOT DISTINCT FROM`, `= ANY ('{1}')`, no key"] = Says(
             ("SELECT * FROM a WHERE id = abs(1)", Runs), ("SELECT * FROM a WHERE id = (SELECT 1)", Runs), ("SELECT * FROM a WHERE id > 3", Runs), ("DELETE FROM a WHERE id > 3", Runs),
             ("SELECT * FROM a WHERE id IS NOT DISTINCT FROM 1", Runs), ("SELECT * FROM a WHERE id = ANY ('{1}')", Runs), ("SELECT * FROM a", Runs)),
         ["`count(*)`, `count(x)`, `sum`, `min`, `max` of one table, with any WHERE, no GROUP BY; also as scalar subqueries of a SELECT without FROM"] = Says(
@@ -104,6 +106,8 @@ internal static class CompatibilityClaims
         ["A text key, or a statement over several nodes, while `client_encoding` is not UTF8"] = Says(("SET client_encoding = 'LATIN1'", Runs), ("SELECT * FROM names WHERE name = 'x'", "SHP-220")),
         ["`CREATE TEMP TABLE` of the same name"] = Says(("CREATE TEMP TABLE a (x int)", "SHP-216")),
         ["`SHARD TABLE` and `REPLICATE TABLE` make"] = By("TableDistributionTests.What_a_table_needs_is_made_on_the_other_nodes", "TableDistributionTests.A_type_of_that_name_that_is_in_use_elsewhere_is_told"),
+        ["Moments and numbers as keys of"] = By(
+            "RangeGroupTests.A_moment_that_depends_on_the_session_is_placed_where_the_server_puts_it_or_refused", "KeyOrderServerTests.FormsThatDependOnMoreThanTheTextAreNotRead"),
         ["`SHARD TABLE` itself demands: an ordinary"] = By("TableDistributionTests.What_cannot_be_sharded_is_refused"),
         ["Reads"] = Says(("SELECT * FROM ref", Runs), ("SELECT * FROM ref FOR UPDATE", Runs), ("SELECT * FROM ref, plain", Runs)),
         ["`INSERT`, `UPDATE`, `DELETE`, `COPY FROM STDIN`, `RETURNING`"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),

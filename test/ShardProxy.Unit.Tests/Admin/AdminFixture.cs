@@ -87,6 +87,9 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public ValueTask<OperationOutcome> ReplicateTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken) =>
         Note($"replicate {table.Schema}/{table.Name} wait {wait}", cancellationToken);
 
+    public ValueTask<OperationOutcome> SplitRangeAtKeyAsync(int rangeId, ImmutableArray<string> key, CancellationToken cancellationToken) =>
+        Note($"split {rangeId} at key {string.Join(", ", key)}", cancellationToken);
+
     public ValueTask<OperationOutcome> MergeRangesAsync(int firstId, int secondId, CancellationToken cancellationToken) => Note($"merge {firstId} and {secondId}", cancellationToken);
 
     public ValueTask<OperationOutcome> SplitRangeAsync(int rangeId, long at, CancellationToken cancellationToken) => Note($"split {rangeId} at {at}", cancellationToken);

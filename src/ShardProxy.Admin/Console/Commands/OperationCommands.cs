@@ -50,7 +50,7 @@ internal sealed class OperationCommands(AdminBackend backend)
 
     private async ValueTask<ConsoleReply> ShardAsync(ShardTableStatement s, CancellationToken cancellationToken)
     {
-        var request = new ShardTableRequest(s.Table, s.KeyColumns, s.ColocateWith, s.Wait);
+        var request = new ShardTableRequest(s.Table, s.Method, s.KeyColumns, s.ColocateWith, s.Wait);
         return Reply("SHARD TABLE", s.Wait, await backend.Operations.ShardTableAsync(request, cancellationToken).ConfigureAwait(false));
     }
 
@@ -60,7 +60,12 @@ internal sealed class OperationCommands(AdminBackend backend)
     private async ValueTask<ConsoleReply> SplitAsync(SplitRangeStatement s, CancellationToken cancellationToken)
     {
         var range = Range(s.RangeId);
-        if (!long.TryParse(s.At, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var at))
+        if (backend.Topology.Current.Group(range.GroupId).Method == ShardingMethod.Range)
+        {
+            return Reply("SPLIT RANGE", wait: true, await backend.Operations.SplitRangeAtKeyAsync(s.RangeId, s.At, cancellationToken).ConfigureAwait(false));
+        }
+
+        if (s.At.Length != 1 || !long.TryParse(s.At[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var at))
         {
             throw ConsoleErrors.InvalidValue(
                 "the bound of a hash range is a signed 64-bit integer", "Write a hash between the range's from and to, as SHOW RANGES lists them.", s.AtPosition);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Plans;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Admin.Console.Syntax;
@@ -80,19 +81,15 @@ internal sealed class ConsoleParser
         return Take().Text;
     }
 
-    private ConsoleStatement ShardTable()
+    private ShardTableStatement ShardTable()
     {
         Keyword("table");
         var table = Name();
         Keyword("by");
-        var isHash = !_token.Is("range");
-        if (isHash)
+        var method = TryKeyword("range") ? ShardingMethod.Range : ShardingMethod.Hash;
+        if (method == ShardingMethod.Hash)
         {
             Keyword("hash");
-        }
-        else
-        {
-            Take();
         }
 
         var columns = ImmutableArray.CreateBuilder<string>();
@@ -112,9 +109,7 @@ internal sealed class ConsoleParser
         }
 
         var wait = !TryKeyword("nowait");
-        return isHash
-            ? new ShardTableStatement(table, columns.ToImmutable(), with, wait)
-            : new UnavailableStatement("SHARD TABLE ... BY RANGE");
+        return new ShardTableStatement(table, method, columns.ToImmutable(), with, wait);
     }
 
     private ReplicateTableStatement ReplicateTable()
@@ -138,9 +133,14 @@ internal sealed class ConsoleParser
         Keyword("at");
         Symbol('(');
         var start = _token.Start;
-        var at = Bound();
+        var at = ImmutableArray.CreateBuilder<string>();
+        do
+        {
+            at.Add(Bound());
+        }
+        while (at.Count < MaxKeyColumns && TrySymbol(','));
         Symbol(')');
-        return new SplitRangeStatement(range, at, start + 1);
+        return new SplitRangeStatement(range, at.ToImmutable(), start + 1);
     }
 
     private string Bound()

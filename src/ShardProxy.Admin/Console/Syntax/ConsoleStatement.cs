@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using ShardProxy.Model.Plans;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Admin.Console.Syntax;
@@ -13,12 +14,12 @@ internal sealed record HelpStatement : ConsoleStatement;
 
 internal sealed record ShowStatement(ConsoleView View) : ConsoleStatement;
 
-internal sealed record ShardTableStatement(QualifiedName Table, ImmutableArray<string> KeyColumns, QualifiedName? ColocateWith, bool Wait)
+internal sealed record ShardTableStatement(QualifiedName Table, ShardingMethod Method, ImmutableArray<string> KeyColumns, QualifiedName? ColocateWith, bool Wait)
     : ConsoleStatement;
 
 internal sealed record ReplicateTableStatement(QualifiedName Table, bool Wait) : ConsoleStatement;
 
-internal sealed record SplitRangeStatement(int RangeId, string At, int AtPosition) : ConsoleStatement;
+internal sealed record SplitRangeStatement(int RangeId, ImmutableArray<string> At, int AtPosition) : ConsoleStatement;
 
 internal sealed record MergeRangesStatement(int FirstId, int SecondId) : ConsoleStatement;
 

@@ -66,13 +66,12 @@ internal static class RangeVerifier
     }
 
     private static string RowsSql(MigrationTable table) =>
-        $"SELECT {table.Hash()} AS h, {RowChecksum.RowText(table.Table)} AS r FROM ONLY {table.Sql} WHERE {table.Predicate()}";
+        $"SELECT {table.Hash} AS h, {RowChecksum.RowText(table.Table)} AS r FROM ONLY {table.Sql} WHERE {table.Predicate()}";
 
     /// <summary>Cuts the range into at most 1,024 (or one more) slices of the key space.</summary>
     private static int Shift(MigrationTable table)
     {
-        var width = (UInt128)((Int128)(table.Range.To ?? long.MaxValue) - table.Range.From);
-        return Math.Max(0, 128 - (int)UInt128.LeadingZeroCount(width) - LargestChunkBits);
+        return Math.Max(0, 128 - (int)UInt128.LeadingZeroCount(table.HashWidth) - LargestChunkBits);
     }
 
     private readonly record struct ChunkSum(long Rows, BigInteger First, BigInteger Second);

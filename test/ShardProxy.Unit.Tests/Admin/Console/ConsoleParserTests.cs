@@ -2,6 +2,7 @@ using NUnit.Framework;
 using ShardProxy.Admin.Console.Syntax;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Plans;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Unit.Tests.Admin.Console;
@@ -17,10 +18,19 @@ internal sealed class ConsoleParserTests
         Assert.Multiple(() =>
         {
             Assert.That(statement.Table, Is.EqualTo(new QualifiedName("sales", "Or\"ders")));
+            Assert.That(statement.Method, Is.EqualTo(ShardingMethod.Hash));
             Assert.That(statement.KeyColumns, Is.EqualTo(new[] { "tenant", "Id" }));
             Assert.That(statement.ColocateWith, Is.EqualTo(new QualifiedName("public", "accounts")));
             Assert.That(statement.Wait, Is.False);
         });
+    }
+
+    [Test]
+    public void ShardTableByRange()
+    {
+        var statement = (ShardTableStatement)ConsoleParser.Parse("SHARD TABLE t BY RANGE (a, B) COLOCATE WITH u");
+        Assert.That((statement.Method, statement.ColocateWith), Is.EqualTo((ShardingMethod.Range, (QualifiedName?)new QualifiedName("public", "u"))));
+        Assert.That(statement.KeyColumns, Is.EqualTo(new[] { "a", "b" }));
     }
 
     [TestCase("REPLICATE TABLE t", "public", "t", true)]
@@ -31,10 +41,11 @@ internal sealed class ConsoleParserTests
     [TestCase("SPLIT RANGE 7 AT ('-42')", 7, "-42")]
     [TestCase("SPLIT RANGE 7 AT (-42)", 7, "-42")]
     [TestCase("split range 12 at (9223372036854775807);", 12, "9223372036854775807")]
+    [TestCase("SPLIT RANGE 7 AT ('2026-01-01', 'it''s', 5)", 7, "2026-01-01|it's|5")]
     public void SplitRange(string text, int range, string at)
     {
         var statement = (SplitRangeStatement)ConsoleParser.Parse(text);
-        Assert.That((statement.RangeId, statement.At), Is.EqualTo((range, at)));
+        Assert.That((statement.RangeId, string.Join('|', statement.At)), Is.EqualTo((range, at)));
     }
 
     [TestCase("MOVE RANGE 3 TO node2", "node2", true)]
@@ -71,7 +82,6 @@ internal sealed class ConsoleParserTests
         Assert.That(statement.Sql, Is.EqualTo("SELECT 'it''s', \"x FROM $$ ' $$ -- 1"));
     }
 
-    [TestCase("SHARD TABLE t BY RANGE (a, b) COLOCATE WITH u", "SHARD TABLE ... BY RANGE")]
     [TestCase("UNSHARD TABLE s.t NOWAIT", "UNSHARD TABLE")]
     [TestCase("ROLLBACK MIGRATION 4 NOWAIT", "ROLLBACK MIGRATION")]
     [TestCase("ADD NODE n 'postgresql://h/d' CAPACITY 1.5", "ADD NODE")]
