@@ -57,6 +57,7 @@ internal static class RelationResolver
             }
         }
 
-        return shape.Prepared is null;
+        // A literal that means a relation (nextval('s'), 's'::regclass) is looked up when the statement is read.
+        return shape.Prepared is null && !shape.Functions.Any(f => f.Name is "nextval" or "currval" or "setval") && !shape.Text.Contains("regclass", StringComparison.OrdinalIgnoreCase);
     }
 }

@@ -21,7 +21,7 @@ internal sealed class GatherTests : DataPathFixture
 
     protected override string Ddl => Schema("public");
 
-    protected override string HomeDdl => $"CREATE SCHEMA {Twin}; {Schema(Twin)} CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain SELECT i, 'v' || i FROM generate_series(1, 5) i;";
+    protected override string HomeDdl => $"CREATE SCHEMA {Twin}; {Schema(Twin)} CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain SELECT i, 'v' || i FROM generate_series(1, 5) i; CREATE SEQUENCE drawn START 7000;";
 
     private static string Schema(string schema) => $"""
         CREATE TABLE {schema}.customer (id int PRIMARY KEY, name text NOT NULL, city text, credit numeric(12,2), since date, tags text[], born timestamptz);
@@ -316,6 +316,8 @@ internal sealed class GatherTests : DataPathFixture
             Assert.That(reply.Rows.SingleOrDefault()?.Single(), Is.EqualTo("5"), reply.ToString());
             await client.SendAsync(Frontend.Parse("SELECT v FROM plain WHERE id = $1", "p"), Frontend.DescribeStatement("p"), Frontend.CloseStatement("p"), Frontend.Sync());
             Assert.That((await client.ReadUntilReadyAsync()).Types, Is.EqualTo("1tT3Z"));
+            reply = await client.ExecuteAsync("INSERT INTO customer (id, name) VALUES (nextval('drawn'), $1) RETURNING name", "drawn");
+            Assert.That((reply.SqlState, string.Concat(reply.Tags)), Is.EqualTo(((string?)null, "INSERT 0 1")), reply.ToString());
             await Must(client, "ROLLBACK");
         }
     }
