@@ -30,6 +30,8 @@ public sealed record CatalogState
 
     public ImmutableArray<string> OpaqueFunctions { get; init; } = [];
 
+    public SchemaKnowledge Schema { get; init; } = SchemaKnowledge.Empty;
+
     /// <summary>Ids are never reused: the next one of each kind.</summary>
     public int NextNodeId { get; init; } = 1;
 
@@ -40,7 +42,7 @@ public sealed record CatalogState
     public int NextMigrationId { get; init; } = 1;
 
     /// <summary>The state as the data path reads it.</summary>
-    public RoutingTable ToRoutingTable() => new(Epoch, PlacementVersion, Nodes, Groups, Tables, Moves, OpaqueRelations, OpaqueFunctions);
+    public RoutingTable ToRoutingTable() => new(Epoch, PlacementVersion, Nodes, Groups, Tables, Moves, OpaqueRelations, OpaqueFunctions) { Schema = Schema };
 
     public ShardRange? FindRange(int rangeId) => Groups.SelectMany(g => g.Ranges).FirstOrDefault(r => r.Id == rangeId);
 

@@ -40,6 +40,12 @@ internal sealed record CatalogDocument
     public ImmutableArray<NameDocument> OpaqueRelations { get; init; } = [];
 
     public ImmutableArray<string> OpaqueFunctions { get; init; } = [];
+
+    public ImmutableArray<ViewDocument> Views { get; init; } = [];
+
+    public ImmutableArray<string> PureFunctions { get; init; } = [];
+
+    public ImmutableArray<NameDocument> OpaqueTargets { get; init; } = [];
 }
 
 internal sealed record NodeDocument(int Id, string Name, string Host, int Port, double Capacity, bool Home);
@@ -60,6 +66,8 @@ internal sealed record GroupDocument(
     int Id, string Name, int Method, ImmutableArray<int> KeyTypes, ImmutableArray<RangeDocument> Ranges, ImmutableArray<MarkDocument>? Marks = null);
 
 internal sealed record NameDocument(string Schema, string Name);
+
+internal sealed record ViewDocument(string Schema, string Name, string Sql, ImmutableArray<string> Readers);
 
 internal sealed record ColumnDocument(string Name, uint Type, int Modifier, bool NotNull, bool Generated)
 {

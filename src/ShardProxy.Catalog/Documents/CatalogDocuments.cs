@@ -61,6 +61,9 @@ internal static class CatalogDocuments
         Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase))],
         OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
         OpaqueFunctions = state.OpaqueFunctions,
+        Views = [.. state.Schema.Views.Select(v => new ViewDocument(v.Name.Schema, v.Name.Name, v.Sql, v.Readers))],
+        PureFunctions = state.Schema.PureFunctions,
+        OpaqueTargets = [.. state.Schema.OpaqueTargets.Select(n => new NameDocument(n.Schema, n.Name))],
     };
 
     private static CatalogState ToState(CatalogDocument document) => new()
@@ -94,6 +97,10 @@ internal static class CatalogDocuments
         Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase))],
         OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],
         OpaqueFunctions = document.OpaqueFunctions,
+        Schema = new SchemaKnowledge(
+            [.. document.Views.Select(v => new ViewDefinition(new QualifiedName(v.Schema, v.Name), v.Sql, v.Readers))],
+            document.PureFunctions,
+            [.. document.OpaqueTargets.Select(n => new QualifiedName(n.Schema, n.Name))]),
     };
 
     private static KeyScale? ScaleOf(GroupDocument group)

@@ -4,6 +4,7 @@ using ShardProxy.Catalog;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Tables;
 using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control.Schema;
@@ -21,8 +22,14 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         WITH RECURSIVE base AS (
             SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN unnest($1::text[], $2::text[]) AS w(nsp, rel) ON w.nsp = n.nspname AND w.rel = c.relname),
+        caller AS (
+            SELECT r.ev_class AS oid FROM pg_depend p JOIN pg_rewrite r ON r.oid = p.objid
+            WHERE p.classid = 'pg_rewrite'::regclass AND p.refclassid = 'pg_proc'::regclass
+              AND p.refobjid IN (SELECT oid FROM pg_proc WHERE proname = ANY ($3::text[]) AND pronamespace <> 'pg_catalog'::regnamespace)),
         reader AS (
             SELECT oid FROM base
+            UNION
+            SELECT oid FROM caller
             UNION
             SELECT r.ev_class FROM reader d
             JOIN pg_depend p ON p.refclassid = 'pg_class'::regclass AND p.refobjid = d.oid AND p.classid = 'pg_rewrite'::regclass
@@ -47,15 +54,30 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         await home.RunAsync("SET search_path = pg_catalog", cancellationToken);
         var columns = await ReadColumnsAsync(home, state.Tables, cancellationToken);
         var names = columns.Where(p => p.Value.Length > 0).Select(p => p.Key).ToList();
-        var views = (await home.RowsAsync(
-            ViewsSql,
-            r => new QualifiedName(r.GetString(0), r.GetString(1)),
-            cancellationToken,
-            names.Select(n => n.Schema).ToArray(),
-            names.Select(n => n.Name).ToArray())).ToImmutableArray();
         var sources = await home.RowsAsync(FunctionsSql, r => (Name: r.GetString(0), Source: r.GetString(1)), cancellationToken);
-        var functions = OpaqueFunctions.Find(names.Select(n => n.Name).Concat(views.Select(v => v.Name)), sources);
-        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions), cancellationToken);
+        var views = ImmutableArray<QualifiedName>.Empty;
+        var functions = ImmutableArray<string>.Empty;
+        for (var hasGrown = names.Count > 0; hasGrown;)
+        {
+            // Functions over views over functions.
+            views = [.. await home.RowsAsync(
+                ViewsSql,
+                r => new QualifiedName(r.GetString(0), r.GetString(1)),
+                cancellationToken,
+                names.Select(n => n.Schema).ToArray(),
+                names.Select(n => n.Name).ToArray(),
+                functions.ToArray())];
+            var found = OpaqueFunctions.Find(names.Select(n => n.Name).Concat(views.Select(v => v.Name)), sources);
+            hasGrown = found.Length > functions.Length;
+            functions = found;
+        }
+
+        // While nothing is placed nothing is asked.
+        var knowledge = names.Count == 0 ? SchemaKnowledge.Empty : new SchemaKnowledge(
+            await ViewReader.ReadAsync(home, views, cancellationToken),
+            await PureFunctionReader.ReadAsync(home, cancellationToken),
+            await TargetReader.ReadAsync(home, names, functions, cancellationToken));
+        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions, knowledge), cancellationToken);
         if (changed is not null)
         {
             await fleet.PublishAsync(changed.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
@@ -79,7 +101,8 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
     }
 
     private static CatalogState? Apply(
-        CatalogState state, Dictionary<QualifiedName, ImmutableArray<TableColumn>> columns, ImmutableArray<QualifiedName> views, ImmutableArray<string> functions)
+        CatalogState state, Dictionary<QualifiedName, ImmutableArray<TableColumn>> columns, ImmutableArray<QualifiedName> views, ImmutableArray<string> functions,
+        SchemaKnowledge knowledge)
     {
         var next = state;
         foreach (var table in state.Tables)
@@ -93,9 +116,9 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
             next = found.IsEmpty ? next.WithoutTable(table.Name) : next.WithTable(Recolumned(table, found));
         }
 
-        if (!next.OpaqueRelations.SequenceEqual(views) || !next.OpaqueFunctions.SequenceEqual(functions))
+        if (!next.OpaqueRelations.SequenceEqual(views) || !next.OpaqueFunctions.SequenceEqual(functions) || !next.Schema.SameAs(knowledge))
         {
-            next = next with { OpaqueRelations = views, OpaqueFunctions = functions, PlacementVersion = next.PlacementVersion + 1 };
+            next = next with { OpaqueRelations = views, OpaqueFunctions = functions, Schema = knowledge, PlacementVersion = next.PlacementVersion + 1 };
         }
 
         return ReferenceEquals(next, state) ? null : next;

@@ -39,7 +39,13 @@ internal static class DependencyCreator
             // Types of types, domains over functions: in whatever order they come, one of each round is possible.
             if (later.Count == waiting.Count)
             {
-                throw new ShardProxyException(ControlErrors.DependencyMissing(table, later[^1].Identity, nodeName, missing!.MessageText), missing);
+                if (later.TrueForAll(d => d.IsOptional))
+                {
+                    return;
+                }
+
+                later.Sort((x, y) => x.IsOptional.CompareTo(y.IsOptional));
+                throw new ShardProxyException(ControlErrors.DependencyMissing(table, later[0].Identity, nodeName, missing!.MessageText), missing);
             }
 
             waiting = later;
@@ -85,6 +91,11 @@ internal static class DependencyCreator
             if (e.SqlState is PostgresErrorCodes.UndefinedObject or PostgresErrorCodes.UndefinedFunction or PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName)
             {
                 return e;
+            }
+
+            if (dependency.IsOptional)
+            {
+                return null;
             }
 
             throw new ShardProxyException(

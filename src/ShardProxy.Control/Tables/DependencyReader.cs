@@ -79,6 +79,17 @@ internal static partial class DependencyReader
         FROM pg_authid a WHERE oid IN (SELECT oid FROM need) AND oid >= 16384
         """;
 
+    private const string OthersSql = """
+        WITH o AS (
+            SELECT 'pg_proc'::regclass::oid AS classid, oid, pronamespace AS nsp FROM pg_proc p WHERE prokind IN ('f', 'p', 'w')
+                AND prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('internal', 'c')) AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')
+            UNION ALL SELECT 'pg_type'::regclass::oid, oid, typnamespace FROM pg_type WHERE typtype IN ('e', 'd', 'r') OR typtype = 'c' AND typrelid IN (SELECT oid FROM pg_class WHERE relkind = 'c')
+            UNION ALL SELECT 'pg_collation'::regclass::oid, oid, collnamespace FROM pg_collation
+            UNION ALL SELECT 'pg_extension'::regclass::oid, oid, 0 FROM pg_extension)
+        SELECT classid, oid FROM o WHERE oid >= 16384 AND nsp NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('shardproxy', 'shardproxy_catalog', 'information_schema'))
+          AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.classid AND e.objid = o.oid AND e.deptype = 'e') ORDER BY oid
+        """;
+
     private const string BodiesSql = """
         SELECT p.oid, p.proname, CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_functiondef(p.oid) END FROM pg_proc p
         WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p') AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
@@ -103,6 +114,8 @@ internal static partial class DependencyReader
             }
         }
 
+        // Statements on one node may use any function or type; what of them needs an unsharded table stays at home.
+        var others = await home.RowsAsync(OthersSql, r => (Class: r.GetFieldValue<uint>(0), Object: r.GetFieldValue<uint>(1)), cancellationToken);
         var schemas = await home.RowsAsync(SchemasSql, r => r.GetFieldValue<uint>(0), cancellationToken);
         var namespaces = await home.ScalarAsync<uint>("SELECT 'pg_namespace'::regclass::oid", cancellationToken);
         var all = closure.Concat(schemas.Select(s => (Class: namespaces, Object: s))).Distinct().ToList();
@@ -113,15 +126,15 @@ internal static partial class DependencyReader
             cancellationToken,
             Texts(all.Select(o => o.Class)),
             Texts(all.Select(o => o.Object))));
-        foreach (var (classId, objectId) in all)
+        foreach (var (classId, objectId) in all.Concat(others.Except(all)))
         {
             if (await ReadAsync(home, Text(classId), Text(objectId), cancellationToken) is { } dependency)
             {
-                found.Add(dependency);
+                found.Add(dependency with { IsOptional = !all.Contains((classId, objectId)) });
             }
         }
 
-        return [.. found.Distinct().OrderBy(d => d.Kind)];
+        return [.. found.OrderBy(d => d.Kind)];
     }
 
     /// <summary>The text that makes an object, as this server has it; null when it has none of that identity.</summary>

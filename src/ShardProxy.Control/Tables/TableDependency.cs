@@ -22,4 +22,8 @@ internal enum DependencyKind
 /// <param name="Noun">What PostgreSQL calls it in ALTER and DROP: TYPE, DOMAIN, FUNCTION ….</param>
 /// <param name="CreateSql">Makes it, and is the same text where it is the same thing; empty for <see cref="DependencyKind.Other"/>.</param>
 /// <param name="AfterSql">Statements for its owner and rights.</param>
-internal sealed record TableDependency(DependencyKind Kind, string Identity, string Noun, string CreateSql, ImmutableArray<string> AfterSql);
+internal sealed record TableDependency(DependencyKind Kind, string Identity, string Noun, string CreateSql, ImmutableArray<string> AfterSql)
+{
+    /// <summary>The table does without it: statements may use it. Where it cannot be made it is left out.</summary>
+    public bool IsOptional { get; init; }
+}

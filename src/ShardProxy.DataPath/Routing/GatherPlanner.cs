@@ -37,13 +37,15 @@ internal static class GatherPlanner
         }
 
         // A gathered row has another type than its table's.
-        if (!shape.Functions.All(IsAllowed) || (shape.Gather.HasStar && shape.Functions.Any(f => f.Name == "pg_typeof")))
+        if (!shape.Functions.All(f => IsAllowed(f) || table.Schema.IsPureFunction(f.Name)) || (shape.Gather.HasStar && shape.Functions.Any(f => f.Name == "pg_typeof")))
         {
             return null;
         }
 
         var tables = placed.OfType<PlacedTable>().Distinct().ToImmutableArray();
-        var isColocated = shape.Partial is not null && Colocation.Holds(shape, placed);
+
+        // A function of the user's need not be on every node, nor the same there.
+        var isColocated = shape.Partial is not null && shape.Functions.All(IsAllowed) && Colocation.Holds(shape, placed);
         var gather = RoutePlanner.Simple(table, RouteKind.Gather, isWrite: false) with
         {
             Tables = tables,

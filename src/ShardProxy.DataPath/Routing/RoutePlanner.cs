@@ -39,7 +39,7 @@ internal static class RoutePlanner
         }
 
         // The body of a DO block, and what the parser could not read: the words in it must not name a placed table.
-        if ((shape.Kind == StatementKind.Other || shape.Unsupported is not null) && shape.Identifiers.Any(table.IsPlacedName))
+        if ((shape.Kind == StatementKind.Other || shape.Unsupported is not null) && shape.Identifiers.Any(i => table.IsPlacedName(i) || table.OpaqueFunctions.Contains(i)))
         {
             return Refuse(table, shape.Unsupported is null ? RoutingErrors.OpaqueFunction : RoutingErrors.Unsupported);
         }
@@ -50,6 +50,11 @@ internal static class RoutePlanner
             {
                 return Refuse(table, RoutingErrors.OpaqueFunction);
             }
+        }
+
+        if (OpaqueCode.Refusal(shape, table, defaultSearchPath) is { } hidden)
+        {
+            return Refuse(table, hidden);
         }
 
         var placed = new PlacedTable?[shape.Relations.Length];
@@ -68,8 +73,8 @@ internal static class RoutePlanner
             }
         }
 
-        // A temporary view is nowhere written down, and a materialized one is filled where it is made.
-        if (shape.Utility is { Object: UtilityObject.View, IsTemporary: true } or { Object: UtilityObject.MaterializedView, Verb: UtilityVerb.Create }
+        // A temporary view is nowhere written down.
+        if (shape.Utility is { Object: UtilityObject.View, IsTemporary: true }
             && shape.Relations.Any(r => placed[r.Index] is { Placement: TablePlacement.Sharded } || table.OpaqueRelations.Any(o => o.Name == r.Name)))
         {
             return Refuse(table, RoutingErrors.OpaqueRelation);

@@ -34,7 +34,15 @@ internal static class RoutingErrors
         "Give the key as a plain literal or parameter of the column's own type.");
 
     public static readonly ShardProxyError OpaqueRelation = new(
-        NotSupported, "SHP-207", "the statement reads a view over sharded tables", "Query the sharded tables themselves by their key.");
+        NotSupported, "SHP-207", "the statement names a view over sharded tables in a way that its query cannot take the view's place",
+        "A SELECT may, of a user with rights on the view and on its tables; else name the tables themselves.");
+
+    public static readonly ShardProxyError OpaqueTarget = new(
+        NotSupported, "SHP-228", "the statement writes a table with a trigger, rule, default or check that names sharded or replicated tables",
+        "Let the application run those statements, or disable the trigger.");
+
+    public static readonly ShardProxyError OpaqueResult = new(
+        NotSupported, "SHP-229", "a materialised view cannot be made of sharded or replicated tables", "Make a table of it with CREATE TABLE and INSERT … SELECT.");
 
     public static readonly ShardProxyError UnseenCode = new(
         NotSupported, "SHP-207", "the statement names a view or function over sharded tables that its own transaction has made", "Commit first.");

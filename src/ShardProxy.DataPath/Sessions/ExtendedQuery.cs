@@ -222,7 +222,8 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if (OwnValues.Concerns(session, statement) && !await OwnValues.GiveAsync(session, _pipeline, portal).ConfigureAwait(false))
+        if ((ViewExpansion.Concerns(session, statement.Shape) && !await ViewExpansion.GiveAsync(session, _pipeline, portal).ConfigureAwait(false))
+            || (OwnValues.Concerns(session, portal.Statement) && !await OwnValues.GiveAsync(session, _pipeline, portal).ConfigureAwait(false)))
         {
             return;
         }

@@ -132,14 +132,14 @@ internal static class OwnValues
         return null;
     }
 
-    private static async ValueTask<StatementShape> AnalyzeAsync(Session session, ReadOnlyMemory<byte> text, LiteralList literals)
+    internal static async ValueTask<StatementShape> AnalyzeAsync(Session session, ReadOnlyMemory<byte> text, LiteralList literals)
     {
         var scan = session.Services.Analyzer.Scan(text.Span, 0, literals);
         return scan.Error is { } error ? throw new Model.Errors.ShardProxyException(error)
             : scan.Shape ?? await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
     }
 
-    private static async ValueTask<PreparedStatement> DeriveAsync(Session session, PreparedStatement original, byte[] text, uint[] types, bool isShared)
+    internal static async ValueTask<PreparedStatement> DeriveAsync(Session session, PreparedStatement original, byte[] text, uint[] types, bool isShared)
     {
         var literals = new LiteralList();
         var shape = await AnalyzeAsync(session, text, literals).ConfigureAwait(false);

@@ -50,6 +50,9 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
     /// <summary>The statement in its place that has parameters for the keys it leaves to their defaults, and the placement that is for.</summary>
     public (PreparedStatement Statement, long PlacementVersion)? Derived { get; set; }
 
+    /// <summary>The statement in its place that has the queries of views instead of their names, and the placement that is for.</summary>
+    public (PreparedStatement Statement, long PlacementVersion)? WithoutViews { get; set; }
+
     /// <summary>Its Parse failed: the client does not have it.</summary>
     public bool IsGone { get; set; }
 

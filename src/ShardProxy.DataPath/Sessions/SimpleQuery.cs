@@ -130,6 +130,13 @@ internal sealed class SimpleQuery(Session session)
             return false;
         }
 
+        if (ViewExpansion.Concerns(session, shape)
+            && await ViewExpansion.ExpandAsync(session, shape, text[start..], session.Literals).ConfigureAwait(false) is { } expanded)
+        {
+            var terminated = (byte[])[.. expanded.Text, 0];
+            (shape, payload, text, start) = (expanded.Shape, terminated, terminated.AsMemory(0, terminated.Length - 1), 0);
+        }
+
         if (!isTransparent && OwnValues.MayConcern(session, shape))
         {
             if (await OwnValues.OfSimpleAsync(session, shape, text[start..]).ConfigureAwait(false) is not { } own)

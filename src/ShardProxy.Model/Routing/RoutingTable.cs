@@ -65,6 +65,9 @@ public sealed class RoutingTable
     /// <summary>Unqualified names of user functions whose body names a sharded or replicated table.</summary>
     public FrozenSet<string> OpaqueFunctions { get; }
 
+    /// <summary>What else is known of views, functions and triggers.</summary>
+    public SchemaKnowledge Schema { get; init; } = SchemaKnowledge.Empty;
+
     /// <summary>The placed table of that name, or null when the name is unsharded (or does not exist).</summary>
     public PlacedTable? FindTable(QualifiedName name) => _tables.GetValueOrDefault(name);
 

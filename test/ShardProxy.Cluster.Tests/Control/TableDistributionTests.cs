@@ -268,6 +268,7 @@ internal sealed class TableDistributionTests
     {
         await using var harness = await ControlHarness.StartAsync();
         var refresher = new SchemaRefresher(harness.Catalog, harness.Connections, harness.Fleet);
+        await refresher.RefreshAsync(CancellationToken.None);
         var before = await harness.StateAsync();
         Assert.That(await refresher.RefreshAsync(CancellationToken.None), Is.False, "nothing has changed");
         await harness.ExecuteAsync(1, """
@@ -286,6 +287,34 @@ internal sealed class TableDistributionTests
         Assert.That(table.OpaqueRelations.Select(r => r.Name), Is.EquivalentTo(new[] { "rich", "richest" }));
         Assert.That(table.OpaqueFunctions, Is.EquivalentTo(new[] { "total", "caller" }));
         Assert.That(table.PlacementVersion, Is.GreaterThan(before.PlacementVersion));
+    }
+
+    [Test]
+    public async Task Who_may_read_a_view_and_what_is_below_it_is_known()
+    {
+        await using var harness = await ControlHarness.StartAsync();
+        var refresher = new SchemaRefresher(harness.Catalog, harness.Connections, harness.Fleet);
+        var role = $"views_{harness.Database}";
+        await harness.ExecuteAsync(1, $"""
+            CREATE VIEW rich AS SELECT id, "user" FROM (SELECT id, note AS "user" FROM account) a; CREATE VIEW richest AS SELECT max(id) FROM rich;
+            CREATE FUNCTION add(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+            CREATE ROLE {role} LOGIN; CREATE ROLE {role}_all LOGIN; GRANT SELECT ON rich, richest TO {role}, {role}_all; GRANT SELECT ON account TO {role}_all;
+            """);
+        try
+        {
+            await refresher.RefreshAsync(CancellationToken.None);
+            var views = harness.Fleet.Table.Schema.Views;
+            Assert.That(views.Select(v => v.Name.Name), Is.EqualTo(new[] { "rich", "richest" }));
+            Assert.That(views[0].Sql, Does.Contain("FROM public.account").And.Not.EndsWith(";"));
+            Assert.That(views.Select(v => v.Readers.Contains($"{role}_all")), Is.All.True);
+            Assert.That(views.Select(v => v.Readers.Contains(role)), Is.All.False);
+            Assert.That(harness.Fleet.Table.Schema.PureFunctions, Is.EqualTo(new[] { "add" }));
+            Assert.That((await harness.StateAsync()).ToRoutingTable().Schema.SameAs(harness.Fleet.Table.Schema), Is.True, "as the catalog keeps it");
+        }
+        finally
+        {
+            await harness.ExecuteAsync(1, $"DROP OWNED BY {role}, {role}_all; DROP ROLE {role}, {role}_all");
+        }
     }
 
     private static TableDistributor New(ControlHarness harness) =>
