@@ -17,14 +17,13 @@ internal sealed class UnseenCode
     /// <summary>Before a statement runs: notes what it makes. One that fails takes its transaction with it.</summary>
     public static void Note(Session session, StatementShape shape, RoutingTable table)
     {
-        if (shape.Utility is not { Verb: UtilityVerb.Create or UtilityVerb.Alter or UtilityVerb.Rename } utility)
+        if (shape.Utility is not { Verb: UtilityVerb.Create or UtilityVerb.Rename, Object: UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function } utility)
         {
             return;
         }
 
-        var isCode = utility.Object is UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function || shape.Kind == StatementKind.OtherDdl;
         var current = session.Unseen is { } known && known._transaction == session.Transaction.Number ? known : null;
-        if (!isCode || !IsOverPlaced(shape, table, current))
+        if (!IsOverPlaced(shape, table, current))
         {
             return;
         }

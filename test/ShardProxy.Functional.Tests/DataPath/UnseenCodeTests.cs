@@ -67,6 +67,11 @@ internal sealed class UnseenCodeTests : DataPathFixture
         await Must(client, "CREATE VIEW of_plain AS SELECT id FROM plain");
         await Must(client, "CREATE TEMP VIEW of_plain_too AS SELECT id FROM plain");
         await Must(client, "CREATE VIEW seen AS SELECT * FROM customer");
+        await Must(client, "CREATE TRIGGER kept BEFORE UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()");
+        await Must(client, "CREATE INDEX by_name ON customer (name)");
+        await Must(client, "COMMENT ON TABLE customer IS 'known'");
+        await Must(client, "SELECT * FROM customer");
+        await Must(client, "UPDATE customer SET name = 'n' WHERE id = 1");
         Assert.That((await client.QueryAsync("SELECT v.id FROM of_plain v, of_plain_too")).Rows.Single(), Is.EqualTo(new[] { "1" }));
         await Must(client, "ROLLBACK");
         await Must(client, "CREATE TABLE seen (id int)");
