@@ -53,7 +53,7 @@ internal sealed class SimpleQuery(Session session)
                 default:
                     shape ??= await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
                     readyWasSent = scan.Next < text.Length && StatementBatch.HasMore(session, text, scan.Next)
-                        ? await new StatementBatch(session).RunAsync(payload).ConfigureAwait(false)
+                        ? await new StatementBatch(session, RunPartAsync).RunAsync(payload).ConfigureAwait(false)
                         : await RunOneAsync(shape, payload, text[..scan.End], scan.Start).ConfigureAwait(false);
                     break;
             }
@@ -98,9 +98,19 @@ internal sealed class SimpleQuery(Session session)
         }
     }
 
+    // One statement of several in a string.
+    private async ValueTask RunPartAsync(StatementShape shape, ReadOnlyMemory<byte> payload, int start)
+    {
+        session.Relay.Reset();
+        var text = payload[..^1];
+        session.Services.Analyzer.Scan(text.Span, start, session.Literals);
+        await RunOneAsync(shape, payload, text, start, isPart: true).ConfigureAwait(false);
+        await SettleAsync(session).ConfigureAwait(false);
+    }
+
     /// <summary>Runs one statement; true when ReadyForQuery has been forwarded already.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start)
+    private async ValueTask<bool> RunOneAsync(StatementShape shape, ReadOnlyMemory<byte> payload, ReadOnlyMemory<byte> text, int start, bool isPart = false)
     {
         var isTransparent = session.IsTransparent;
         if (!isTransparent && session.Transaction.State == BlockState.Failed && !SessionTransaction.LeavesFailedBlock(shape))
@@ -147,7 +157,7 @@ internal sealed class SimpleQuery(Session session)
             (shape, payload, text, start) = own.Terminated is { } made ? (own.Shape, made, made.AsMemory(0, made.Length - 1), 0) : (shape, payload, text, start);
         }
 
-        session.Relay.ForwardsReady = !LeavesState(session, shape, text.Span);
+        session.Relay.ForwardsReady = !LeavesState(session, shape, text.Span) && !isPart;
         for (var fences = 0; ; fences++)
         {
             var started = fences == 0 ? session.StateSince : session.Services.Time.GetTimestamp();

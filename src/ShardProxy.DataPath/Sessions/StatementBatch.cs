@@ -8,9 +8,11 @@ namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
 /// A query string with several statements. It goes to one node as it is, so that PostgreSQL's own rules for such strings hold; where its
-/// statements belong to different nodes it is refused.
+/// statements belong to different nodes they run one after another, in one transaction, as they do there.
 /// </summary>
-internal sealed class StatementBatch(Session session)
+/// <param name="session">The session.</param>
+/// <param name="runOne">Runs one statement, given its shape, its text behind the place where it begins, ended by a NUL, and that place. Writes its reply, no ReadyForQuery.</param>
+internal sealed class StatementBatch(Session session, Func<StatementShape, ReadOnlyMemory<byte>, int, ValueTask> runOne)
 {
     private const int MaxPaddingBytes = 64 * 1024;
 
@@ -192,6 +194,54 @@ internal sealed class StatementBatch(Session session)
         return piece;
     }
 
+    // One after another, in the client's block or in one of their own that is committed behind the last: an error undoes them all.
+    private async ValueTask<bool> RunSeparatelyAsync(List<Part> statements, ReadOnlyMemory<byte> text)
+    {
+        var isImplicit = session.Transaction.State == BlockState.Idle;
+        session.Activity.EndStatement(isImplicit);
+        if (statements.Exists(s => s.Shape.Transaction is not null || s.Shape.ForbidsTransactionBlock || s.Shape.Kind == StatementKind.Copy || CursorNodes.Concerns(s.Shape)))
+        {
+            session.Fail(RoutingErrors.MultiStatement);
+            return false;
+        }
+
+        text = text.ToArray(); // a reply may take its place
+        if (isImplicit)
+        {
+            session.Transaction.Begin(session.Settings, null, isImplicit: true);
+        }
+
+        var errors = session.Errors;
+        try
+        {
+            foreach (var (shape, _, start, end) in statements)
+            {
+                var piece = Piece(text.Span, start, end);
+                await runOne(shape, piece, piece.Length - 1 - (end - start)).ConfigureAwait(false);
+                if (session.Errors != errors || session.Relay.Error is not null)
+                {
+                    break;
+                }
+            }
+        }
+        catch when (isImplicit)
+        {
+            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
+            throw;
+        }
+
+        if (isImplicit && (session.Errors != errors || session.Relay.Error is not null))
+        {
+            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
+        }
+        else if (isImplicit)
+        {
+            await TransactionExecutor.CommitBlockAsync(session).ConfigureAwait(false);
+        }
+
+        return false;
+    }
+
     // Sends statements that belong to one node as they are; true when ReadyForQuery has been forwarded.
     private async ValueTask<bool> SendAsync(List<Part> statements, ReadOnlyMemory<byte> text, ReadOnlyMemory<byte> payload)
     {
@@ -207,6 +257,11 @@ internal sealed class StatementBatch(Session session)
             }
 
             var dispatch = await StatementDispatch.DispatchAsync(session, shape, text[..end], literals, null).ConfigureAwait(false);
+            if (dispatch.Plan.Kind == RouteKind.DefaultKeys)
+            {
+                return await RunSeparatelyAsync(statements, text).ConfigureAwait(false);
+            }
+
             if (dispatch.Error is not null)
             {
                 session.Fail(dispatch.Error);
@@ -221,8 +276,7 @@ internal sealed class StatementBatch(Session session)
 
             if (dispatch.Plan.Kind is not (RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey) || (last is { } before && before.NodeId != dispatch.NodeId))
             {
-                session.Fail(RoutingErrors.MultiStatement);
-                return false;
+                return await RunSeparatelyAsync(statements, text).ConfigureAwait(false);
             }
 
             changesSchema |= dispatch.Plan.ChangesSchema;

@@ -18,9 +18,11 @@ internal static class CompatibilityClaims
             By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.AWriteOverSeveralNodesIsTheLastOfItsPipeline"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
             By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
-        ["Several statements in one query string"] = Says(
+        ["Several statements in one query string"] = By(
+            ["StatementStringTests.IsWhatOnePostgresDoes", "StatementStringTests.WhatCannotBeOneTransactionIsRefused"],
             ("SELECT * FROM plain; SELECT 2", Runs),
-            ("SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4; SELECT * FROM a WHERE id = 5", "SHP-213")),
+            ("SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4; SELECT * FROM a WHERE id = 5", Runs),
+            ("SELECT count(*) FROM a; VACUUM a", "SHP-213")),
         ["Cancel"] = By("ServerLossTests.ACancelReachesTheServerAtWorkAndNobodyElse", "CancelPhaseTests.WhileItWaitsForAConnection", "CancelPhaseTests.DuringACommitOverNodesAllOrNothing"),
         ["Syntax newer than PostgreSQL 15 (`MERGE … RETURNING`, `JSON_TABLE`, `RETURNING WITH (OLD AS …)`)"] = By("NewerSyntaxTests.NewerSyntaxIsTheServersOnUnshardedTables"),
         ["Log-in"] = By("LoginMethodTests.Md5LetsInWhoKnowsThePassword", "LoginMethodTests.ACertificateIsAProof", "LoginMethodTests.TheFirstRuleThatMatchesDecides"),

@@ -93,7 +93,7 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
     [TestCase("INSERT INTO a VALUES (1.5 * 2)", "SHP-206")]
     [TestCase("INSERT INTO ref VALUES (1, random()::text)", "SHP-214")]
     [TestCase("CREATE TEMP TABLE a (x int)", "SHP-216")]
-    [TestCase("SELECT 1; SELECT * FROM a WHERE id = 1; SELECT * FROM a WHERE id = 2; SELECT * FROM a WHERE id = 3; SELECT * FROM a WHERE id = 4", "SHP-213")]
+    [TestCase("SELECT count(*) FROM a; VACUUM a", "SHP-213")]
     [TestCase("SELECT * FROM a WHERE id = 1 FETCH FIRST 1 ROW WITH NOTHING", "SHP-209")]
     [TestCase("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222")]
     [TestCase("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222")]
