@@ -50,7 +50,8 @@ internal abstract class PulledRows
     {
         foreach (var row in rows)
         {
-            Write(row);
+            _line.ResetWrittenCount();
+            CopyLine.Write(_line, row);
             _row = row;
             if (!_splitter.Add(_line.WrittenSpan, Place))
             {
@@ -71,45 +72,6 @@ internal abstract class PulledRows
     protected abstract ValueTask<PulledFailure?> SendAsync(bool isEnd);
 
     private void Place(int nodeId, ReadOnlySpan<byte> line) => Place(nodeId, _row!, line);
-
-    // As lines of COPY (PostgreSQL documentation, COPY, "Text Format").
-    private void Write(byte[]?[] row)
-    {
-        _line.ResetWrittenCount();
-        for (var i = 0; i < row.Length; i++)
-        {
-            _line.Write(i > 0 ? "\t"u8 : default);
-            if (row[i] is not { } value)
-            {
-                _line.Write("\\N"u8);
-                continue;
-            }
-
-            foreach (var b in value)
-            {
-                switch (b)
-                {
-                    case (byte)'\\':
-                        _line.Write("\\\\"u8);
-                        break;
-                    case (byte)'\n':
-                        _line.Write("\\n"u8);
-                        break;
-                    case (byte)'\r':
-                        _line.Write("\\r"u8);
-                        break;
-                    case (byte)'\t':
-                        _line.Write("\\t"u8);
-                        break;
-                    default:
-                        _line.Write([b]);
-                        break;
-                }
-            }
-        }
-
-        _line.Write("\n"u8);
-    }
 }
 
 /// <summary>Why rows could not be stored: an error of ours, or a server's.</summary>

@@ -122,6 +122,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.DefaultKeys => $"{Made(plan)} made by the proxy, then the nodes of its rows (of {all})",
         RouteKind.PullInsert => $"the query's rows are fetched and copied to their nodes (of {all}), committed in two phases",
         RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
+        RouteKind.CreateAs => $"the table is made on {home}, its rows are fetched (from {all}) and copied there",
         RouteKind.MoveRows => $"the nodes that have rows (of {all}), which go to the node of the new key, committed in two phases",
         RouteKind.Enclosed => $"all nodes ({all}), the rows its query needs gathered on {home}, finished there by PostgreSQL",
         RouteKind.CopySharded => $"all nodes ({all}), rows split by key, committed in two phases",

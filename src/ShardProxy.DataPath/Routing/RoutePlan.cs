@@ -53,6 +53,9 @@ internal enum RouteKind
     /// <summary>DECLARE, EXPLAIN or COPY TO of a SELECT, or a table, over several nodes.</summary>
     Enclosed,
 
+    /// <summary>CREATE TABLE … AS a SELECT over several nodes: the table is made on the home node, and the rows are copied there.</summary>
+    CreateAs,
+
     /// <summary>COPY FROM STDIN into a sharded table: rows are split by key.</summary>
     CopySharded,
 

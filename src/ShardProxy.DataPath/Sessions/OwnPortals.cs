@@ -132,6 +132,10 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
         }
+        else if (dispatch.Plan.Kind == RouteKind.CreateAs)
+        {
+            await CreateAsExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command).ConfigureAwait(false);
+        }
         else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows)
         {
             if (await NodeWriteExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))

@@ -214,6 +214,9 @@ internal sealed class SimpleQuery(Session session)
                     case RouteKind.PullInsert:
                         await PullInsertExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
                         return false;
+                    case RouteKind.CreateAs:
+                        await CreateAsExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null)).ConfigureAwait(false);
+                        return false;
                     case RouteKind.CopySharded or RouteKind.CopyReplicated:
                         await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
                         return false;

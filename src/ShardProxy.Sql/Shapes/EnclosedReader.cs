@@ -38,6 +38,33 @@ internal static class EnclosedReader
         }
     }
 
+    /// <summary>The SELECT of CREATE TABLE … AS that takes its rows; null for others.</summary>
+    public static EnclosedQuery? Created(TreeNode fields, TokenTable tokens)
+    {
+        if (fields.Field("query") is not { } query || !query.Is("SelectStmt", out _) || fields.Flag("is_select_into") || fields.Field("into")?.Flag("skipData") == true || tokens.HasUnicodeNames)
+        {
+            return null;
+        }
+
+        var last = tokens.Count - 1;
+        while (tokens.IsSign(last, ';'))
+        {
+            last--;
+        }
+
+        last -= tokens.IsWord(last, "data"u8) && tokens.IsWord(last - 1, "with"u8) ? 2 : 0;
+        for (int i = 2, depth = 0; i < last; i++)
+        {
+            depth += tokens.IsSign(i, '(') ? 1 : tokens.IsSign(i, ')') ? -1 : 0;
+            if (depth == 0 && tokens.IsWord(i, "as"u8))
+            {
+                return new EnclosedQuery(i + 1, last, false, false);
+            }
+        }
+
+        return null;
+    }
+
     // EXPLAIN [ANALYZE] [VERBOSE] query, or EXPLAIN (options) query; the query may begin with a parenthesis, too.
     private static int BehindOptions(TreeNode explain, TokenTable tokens)
     {

@@ -107,6 +107,7 @@ internal sealed class ShapeBuilder
             Insert = inner.Is("InsertStmt", out var insert) ? writes.Insert(insert) : null,
             Update = inner.Is("UpdateStmt", out var update) ? writes.Update(update)
                 : inner.Is("MergeStmt", out var merge) ? WriteReader.Merge(merge) : null,
+            Created = node == "CreateTableAsStmt" && kind == StatementKind.CreateTable ? EnclosedReader.Created(fields, _tokens) : null,
             TargetSlot = kind is StatementKind.Update or StatementKind.Delete ? new ChangeReader(_draft, _tokens).Read(fields) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
             Enclosed = enclosed,

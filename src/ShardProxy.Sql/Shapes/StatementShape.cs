@@ -95,6 +95,9 @@ public sealed class StatementShape
     /// <summary>Set for DECLARE, EXPLAIN and COPY (…) TO of a SELECT that only reads; <see cref="Gather"/> is about the whole statement then.</summary>
     public EnclosedQuery? Enclosed { get; init; }
 
+    /// <summary>The SELECT of CREATE TABLE … AS, if it is run (not WITH NO DATA) and its place is certain.</summary>
+    public EnclosedQuery? Created { get; init; }
+
     public CopySummary? Copy { get; init; }
 
     public TransactionSummary? Transaction { get; init; }
