@@ -52,11 +52,6 @@ internal sealed class NodeWriteExecutor
     /// </summary>
     public static async ValueTask<bool> RunAsync(Session session, Dispatch dispatch, StatementShape shape, NodeCommand command, bool describesRows)
     {
-        if (dispatch.Plan.Kind == RouteKind.MoveRows)
-        {
-            return await RowMoveExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
-        }
-
         var write = new NodeWriteExecutor(session, dispatch, shape, command, describesRows);
         await FanOutExecutor.InBlockAsync(session, dispatch.Plan, write.RunAsync).ConfigureAwait(false);
         return write._isFenced;

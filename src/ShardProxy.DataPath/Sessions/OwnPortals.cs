@@ -112,40 +112,9 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         pipeline.Server = null;
         var dispatch = portal.Dispatch;
         var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
-        if (dispatch.Plan.Kind == RouteKind.Aggregate)
+        if (await SeveralNodesExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))
         {
-            await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind == RouteKind.Scatter)
-        {
-            await ScatterExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind == RouteKind.Enclosed)
-        {
-            await EnclosedQueryExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind == RouteKind.Gather)
-        {
-            await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind == RouteKind.PullInsert)
-        {
-            await PullInsertExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind == RouteKind.CreateAs)
-        {
-            await CreateAsExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command).ConfigureAwait(false);
-        }
-        else if (dispatch.Plan.Kind is RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows)
-        {
-            if (await NodeWriteExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))
-            {
-                session.Fail(ExecutionErrors.FencedTooOften);
-            }
-        }
-        else
-        {
-            await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false);
+            session.Fail(ExecutionErrors.FencedTooOften);
         }
     }
 }

@@ -186,43 +186,19 @@ internal sealed class SimpleQuery(Session session)
                         }
 
                         break;
-                    case RouteKind.Aggregate:
-                        await AggregateExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.Scatter:
-                        await ScatterExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.Gather:
-                        await GatherExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows:
+                    default:
                         if (fences > MaxFences)
                         {
                             session.Fail(ExecutionErrors.FencedTooOften);
                             return false;
                         }
 
-                        if (!await NodeWriteExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false))
+                        if (!await SeveralNodesExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false))
                         {
                             return false;
                         }
 
                         break;
-                    case RouteKind.Enclosed:
-                        await EnclosedQueryExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.PullInsert:
-                        await PullInsertExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.CreateAs:
-                        await CreateAsExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null)).ConfigureAwait(false);
-                        return false;
-                    case RouteKind.CopySharded or RouteKind.CopyReplicated:
-                        await CopyExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
-                        return false;
-                    default:
-                        await FanOutExecutor.RunAsync(session, dispatch.Plan, dispatch.Table, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false);
-                        return false;
                 }
             }
             finally
