@@ -221,6 +221,10 @@ internal sealed class DifferentialDatabases : IAsyncDisposable
         }
     }
 
-    private static Task<ScriptedClient> LoginAsync(Uri address, string database) =>
-        ScriptedClient.LoginAsync(address.Port, TestCluster.User, database, TestCluster.Password);
+    private static async Task<ScriptedClient> LoginAsync(Uri address, string database)
+    {
+        var client = await ScriptedClient.LoginAsync(address.Port, TestCluster.User, database, TestCluster.Password);
+        client.Deadline = TimeSpan.FromMinutes(2); // the run has its own
+        return client;
+    }
 }

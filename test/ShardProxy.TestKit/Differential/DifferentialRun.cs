@@ -12,7 +12,8 @@ namespace ShardProxy.TestKit.Differential;
 /// </summary>
 public sealed class DifferentialRun
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    // A statement may be held while ranges move, up to a minute with `dev`.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan ProgressPause = TimeSpan.FromSeconds(10);
 
     private static readonly (string Name, Func<Dice, Scenario> Make)[] Categories =

@@ -176,7 +176,7 @@ internal static class FunctionCategories
         4 => "SELECT (SELECT name FROM customer WHERE id = o.customer_id), count(*) FROM orders o GROUP BY 1",
         5 => "SELECT x.id, x.n FROM (SELECT c.id, (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) AS n FROM customer c) x WHERE x.n >= 2",
         6 => "SELECT city FROM customer GROUP BY city HAVING count(*) >= ALL (SELECT count(*) FROM customer GROUP BY city)",
-        _ => $"SELECT id FROM customer WHERE (SELECT max(amount) FROM orders WHERE customer_id = customer.id) > {d.Number(1, 90)} OR city = (SELECT name FROM city ORDER BY people DESC NULLS LAST LIMIT 1)",
+        _ => $"SELECT id FROM customer WHERE (SELECT max(amount) FROM orders WHERE customer_id = customer.id) > {d.Number(1, 90)} OR city = (SELECT name FROM city ORDER BY people DESC NULLS LAST, name LIMIT 1)",
     });
 
     // Statements as reports have them: joins, groups, windows and orders together.
