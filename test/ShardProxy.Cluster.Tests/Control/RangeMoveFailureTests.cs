@@ -169,6 +169,22 @@ internal sealed class RangeMoveFailureTests
             await harness.ScalarAsync<long>(1, "SELECT count(*) FROM account") + await harness.ScalarAsync<long>(2, "SELECT count(*) FROM account"), Is.EqualTo(Accounts));
     }
 
+    [TestCase(2, "ALTER TABLE account ADD COLUMN extra int", "column extra is missing on node node1")]
+    [TestCase(1, "ALTER TABLE account ALTER COLUMN note TYPE varchar(20)", "column note is another one on node node2 than on node node1")]
+    [TestCase(2, "ALTER TABLE account ALTER COLUMN note SET DEFAULT 'x'", "default of column note is missing on node node1")]
+    [TestCase(1, "ALTER TABLE account ADD CONSTRAINT rich CHECK (balance > -5)", "constraint rich is missing on node node2")]
+    [TestCase(1, "CREATE INDEX by_note ON account (note)", "index by_note is missing on node node2")]
+    [TestCase(2, "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON history FOR EACH ROW EXECUTE FUNCTION f()", "trigger t is missing on node node1")]
+    public async Task A_table_that_is_not_the_same_on_both_nodes_is_not_moved(int node, string ddl, string difference)
+    {
+        await using var harness = await ControlHarness.StartAsync();
+        await harness.ExecuteAsync(node, ddl);
+        var error = (await harness.Migrations.MoveAsync(1, "node2", CancellationToken.None)).Error;
+        Assert.That(error?.Detail, Does.Contain("not the same on both nodes").And.Contain(difference));
+        await harness.ExecuteAsync(3 - node, ddl);
+        Assert.That((await harness.Migrations.MoveAsync(1, "node2", CancellationToken.None)).Error, Is.Null);
+    }
+
     [Test]
     public async Task Unknown_ranges_nodes_and_migrations_are_refused()
     {

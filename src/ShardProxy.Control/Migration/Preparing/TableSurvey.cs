@@ -1,5 +1,6 @@
 using Npgsql;
 using ShardProxy.Control.Nodes;
+using ShardProxy.Control.Schema;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Topology;
 
@@ -11,12 +12,6 @@ namespace ShardProxy.Control.Migration.Preparing;
 /// <param name="EstimatedRows">Planner's row count of the whole table on the source.</param>
 internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity, bool HasUserBeforeTriggers, long EstimatedRows)
 {
-    private const string ShapeSql = """
-        SELECT string_agg(format('%I %s%s%s', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' not null' ELSE '' END,
-                   CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END), ', ' ORDER BY a.attnum)
-        FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped
-        """;
-
     // The key must be in the old row that is logged; of the columns, each must be comparable when the old row is all there is.
     private const string SurveySql = """
         SELECT CASE c.relreplident
@@ -43,12 +38,10 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity
     public static async Task<TableSurvey> TakeAsync(
         MigrationTable table, Node sourceNode, NpgsqlConnection source, Node targetNode, NpgsqlConnection target, MigrationOptions options, CancellationToken cancellationToken)
     {
-        var here = await source.ScalarAsync<string>(ShapeSql, cancellationToken, table.Sql);
-        var there = await target.ScalarAsync<string>(ShapeSql, cancellationToken, table.Sql);
-        if (!string.Equals(here, there, StringComparison.Ordinal))
+        if (await TableDrift.CompareAsync(table.Table.Name, sourceNode, source, targetNode, target, cancellationToken) is [var first, ..] drift)
         {
             throw new ShardProxyException(ControlErrors.Preflight(
-                $"table {table.Table.Name} has other columns on node {sourceNode.Name} than on node {targetNode.Name}", "Make them equal: run DDL through the proxy."));
+                $"table {table.Table.Name} is not the same on both nodes: {first}{(drift.Count > 1 ? $", and {drift.Count - 1} more" : "")}", "Make them equal, then move again: DDL through the proxy keeps them so."));
         }
 
         var key = table.Table.KeyColumns.Select(i => table.Table.Columns[i].Name).ToArray();
