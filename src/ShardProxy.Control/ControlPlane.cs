@@ -85,7 +85,8 @@ public sealed class ControlPlane : IAsyncDisposable
         await _migrations.RecoverAsync(lease.FencingToken, cancellationToken);
         _background = Task.WhenAll(
             EveryAsync(_options.Lease / 3, RenewLeaseAsync),
-            EveryAsync(_options.InDoubtInterval, _inDoubt.ResolveAsync));
+            EveryAsync(_options.InDoubtInterval, _inDoubt.ResolveAsync),
+            EveryAsync(_options.KeyLearningInterval, new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync));
     }
 
     /// <summary>SHARD TABLE. Waits until done; cancelling undoes it.</summary>

@@ -32,6 +32,9 @@ public sealed record ControlPlaneOptions
     /// <summary>Younger prepared transactions are left to their coordinator.</summary>
     public TimeSpan InDoubtAge { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>How often ranges of RANGE groups whose keys are not known yet are looked for.</summary>
+    public TimeSpan KeyLearningInterval { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>How long the lease on the control plane lasts without renewal.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -27,6 +27,7 @@ internal sealed class GatherSql
     private readonly GatherText _text;
     private readonly PlacedTable?[] _placed;
     private readonly string _original;
+    private readonly IReadOnlyList<int>? _onlyNodes;
     private PartialSql? _partial;
     private bool _asTables;
 
@@ -36,6 +37,7 @@ internal sealed class GatherSql
         _shape = shape;
         _text = new GatherText(sql, shape);
         MayBePartial = plan.IsPartial;
+        _onlyNodes = plan.OnlyNodes;
         _original = Encoding.UTF8.GetString(sql.Span);
         _placed = new PlacedTable?[shape.Relations.Length];
         foreach (var relation in shape.Relations)
@@ -64,10 +66,10 @@ internal sealed class GatherSql
 
     public string Analyze => string.Join("; ", Sources.Select(s => $"ANALYZE {s.Target}"));
 
-    /// <summary>The nodes that take part: all that have rows of a sharded table, and the home node.</summary>
+    /// <summary>The nodes that take part: all that have rows of a sharded table that can matter, and the home node.</summary>
     public IEnumerable<Node> Nodes(bool inBlock)
     {
-        var owners = _placed.OfType<PlacedTable>().Where(t => t.Placement == TablePlacement.Sharded).SelectMany(t => _table.Group(t.GroupId).Ranges.Select(r => r.NodeId)).ToHashSet();
+        var owners = _placed.OfType<PlacedTable>().Where(t => t.Placement == TablePlacement.Sharded).SelectMany(t => Owners(t)).Select(n => n.Id).ToHashSet();
         return _table.Nodes.Where(n => n.IsHome || owners.Contains(n.Id)).OrderByDescending(n => n.IsHome).ThenBy(n => n.Id);
     }
 
@@ -147,7 +149,8 @@ internal sealed class GatherSql
     private static string? Parameter(BoundParameters? parameters, uint[] types, int number) =>
         parameters is not null && number <= types.Length ? ParameterText.Constant(parameters, number - 1, types[number - 1]) : null;
 
-    private ImmutableArray<Node> Owners(PlacedTable table) => [.. _table.Group(table.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order().Select(_table.Node)];
+    private ImmutableArray<Node> Owners(PlacedTable table) =>
+        [.. _table.Group(table.GroupId).Ranges.Select(r => r.NodeId).Distinct().Where(n => _onlyNodes is null || _onlyNodes.Contains(n)).Order().Select(_table.Node)];
 
     private string Create(string target, RelationUse use, PlacedTable? table, bool asTables) => asTables
         ? $"CREATE TEMPORARY TABLE {target} (LIKE {Name(use)} INCLUDING INDEXES) ON COMMIT DROP"

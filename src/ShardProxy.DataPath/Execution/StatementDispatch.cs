@@ -101,7 +101,7 @@ internal static class StatementDispatch
                             return false;
                         case KeyRoute.Refused when plan.Otherwise is { } several:
                             owners = Router.Owners(plan, input, table);
-                            (plan, hash) = (several, null);
+                            (plan, hash) = (owners is not null && several.Kind == RouteKind.Gather ? several with { OnlyNodes = owners } : several, null);
                             goto again;
                         case KeyRoute.Refused:
                             dispatch = new Dispatch(plan, table, 0, null, error);

@@ -104,6 +104,9 @@ internal sealed record RoutePlan
     /// <summary>How it is carried out when its keys turn out to be on several nodes, or cannot be told; null: not at all.</summary>
     public RoutePlan? Otherwise { get; init; }
 
+    /// <summary>The only nodes that can have rows of sharded tables which matter, by the keys of this call; null when they are not known.</summary>
+    public IReadOnlyList<int>? OnlyNodes { get; init; }
+
     /// <summary>The group of the sharded tables; 0 when there are none.</summary>
     public int GroupId { get; init; }
 

@@ -60,7 +60,8 @@ internal sealed class ControlHarness : IAsyncDisposable
 
     /// <param name="options">Limits of the migrations.</param>
     /// <param name="withGroup">Make the two tables and their group; else only nodes.</param>
-    public static async Task<ControlHarness> StartAsync(MigrationOptions? options = null, bool withGroup = true)
+    /// <param name="splitKey">Not null: the group is a RANGE group whose second range begins at this id.</param>
+    public static async Task<ControlHarness> StartAsync(MigrationOptions? options = null, bool withGroup = true, int? splitKey = null)
     {
         var cluster = await SharedCluster.GetAsync();
         var database = "control_" + Guid.NewGuid().ToString("N")[..12];
@@ -80,7 +81,7 @@ internal sealed class ControlHarness : IAsyncDisposable
                 await harness.ExecuteAsync(i + 1, Tables);
             }
 
-            state = await harness.Catalog.TryUpdateAsync(WithGroup, CancellationToken.None);
+            state = await harness.Catalog.TryUpdateAsync(s => WithGroup(s, splitKey), CancellationToken.None);
         }
 
         await harness.Fleet.PublishAsync(state!.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), CancellationToken.None);
@@ -115,8 +116,21 @@ internal sealed class ControlHarness : IAsyncDisposable
         {
             await ExecuteAsync(
                 range.NodeId,
-                $"INSERT INTO account SELECT g.id, 0, 'note ' || g.id FROM generate_series(1, {count}::bigint) AS g(id) WHERE {KeySpaceSql.RangePredicate(key, range)}");
+                $"INSERT INTO account SELECT g.id, 0, 'note ' || g.id FROM generate_series(1, {count}::bigint) AS g(id) WHERE {KeySpaceSql.OwnedPredicate(Fleet.Table.Groups[0], key, [range])}");
         }
+    }
+
+    /// <summary>Where an id lies in the key space of the group.</summary>
+    public long PlaceOf(long id)
+    {
+        if (Fleet.Table.Groups[0].Scale is not { } scale)
+        {
+            return KeyHash.Int64(id, 0);
+        }
+
+        var ordered = new System.Buffers.ArrayBufferWriter<byte>();
+        KeyOrder.Integer(id, ordered);
+        return scale.PositionOf(ordered.WrittenSpan);
     }
 
     /// <summary>The smallest positive key whose hash lies in the range, greater than <paramref name="after"/>.</summary>
@@ -124,7 +138,7 @@ internal sealed class ControlHarness : IAsyncDisposable
     {
         var range = Fleet.Table.FindRange(rangeId)!;
         var key = after + 1;
-        while (!range.Contains(KeyHash.Int64(key, 0)))
+        while (!range.Contains(PlaceOf(key)))
         {
             key++;
         }
@@ -177,10 +191,12 @@ internal sealed class ControlHarness : IAsyncDisposable
         await Cluster.ExecuteOnAllAsync(string.Create(CultureInfo.InvariantCulture, $"DROP DATABASE \"{Database}\" WITH (FORCE)"));
     }
 
-    private static CatalogState WithGroup(CatalogState state)
+    private static CatalogState WithGroup(CatalogState state, int? splitKey)
     {
+        var scale = splitKey is { } key ? new KeyScale([new KeyMark(0, KeyBound.TryParse([KeyType.Int8], [key.ToString(CultureInfo.InvariantCulture)])!)]) : null;
         var group = new TableGroup(
-            1, "account", ShardingMethod.Hash, [KeyType.Int8], [new ShardRange(1, 1, long.MinValue, 0, 1), new ShardRange(2, 1, 0, null, 2)]);
+            1, "account", scale is null ? ShardingMethod.Hash : ShardingMethod.Range, [KeyType.Int8],
+            [new ShardRange(1, 1, long.MinValue, 0, 1), new ShardRange(2, 1, 0, null, 2)], scale);
         var account = new PlacedTable
         {
             Name = new QualifiedName("public", "account"),

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using NUnit.Framework;
-using ShardProxy.Model.Keys;
 
 namespace ShardProxy.Cluster.Tests.Control;
 
@@ -53,7 +52,7 @@ internal sealed class DirectWriters : IAsyncDisposable
             {
                 var (id, delta) = (random.NextInt64(1, accounts + 1), random.NextInt64(-1000, 1001));
                 var started = Stopwatch.GetTimestamp();
-                using (var work = await _harness.Fleet.EnterAsync(1, KeyHash.Int64(id, 0), CancellationToken.None))
+                using (var work = await _harness.Fleet.EnterAsync(1, _harness.PlaceOf(id), CancellationToken.None))
                 {
                     if (!connections.TryGetValue(work.NodeId, out var connection))
                     {

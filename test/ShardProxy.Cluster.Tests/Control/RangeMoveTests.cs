@@ -13,9 +13,9 @@ internal sealed class RangeMoveTests
 
     [Test]
     [CancelAfter(120_000)]
-    public async Task A_range_moves_back_and_forth_under_writers_and_every_row_is_accounted_for(CancellationToken cancellationToken)
+    public async Task A_range_moves_back_and_forth_under_writers_and_every_row_is_accounted_for([Values(null, Accounts / 2)] int? splitKey, CancellationToken cancellationToken)
     {
-        await using var harness = await ControlHarness.StartAsync();
+        await using var harness = await ControlHarness.StartAsync(splitKey: splitKey);
         await harness.LoadAccountsAsync(Accounts);
         await using var writers = DirectWriters.Start(harness, 8, Accounts);
         for (var move = 0; move < 20; move++)
