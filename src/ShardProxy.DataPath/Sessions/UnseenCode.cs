@@ -17,12 +17,16 @@ internal sealed class UnseenCode
     /// <summary>Before a statement runs: notes what it makes. One that fails takes its transaction with it.</summary>
     public static void Note(Session session, StatementShape shape, RoutingTable table)
     {
-        if (shape.Utility is not { Verb: UtilityVerb.Create or UtilityVerb.Rename, Object: UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function } utility)
+        var current = session.Unseen is { } known && known._transaction == session.Transaction.Number ? known : null;
+
+        // A trigger that calls such a function makes its table one that may not be written.
+        var isCode = shape.Utility is { Verb: UtilityVerb.Create or UtilityVerb.Rename, Object: UtilityObject.View or UtilityObject.MaterializedView or UtilityObject.Function }
+            || (shape.Utility is { Verb: UtilityVerb.Create, Object: UtilityObject.Other } && shape.Functions.Any(f => current?._names.Contains(f.Name) == true));
+        if (!isCode || shape.Utility is not { } utility)
         {
             return;
         }
 
-        var current = session.Unseen is { } known && known._transaction == session.Transaction.Number ? known : null;
         if (!IsOverPlaced(shape, table, current))
         {
             return;
