@@ -64,7 +64,8 @@ internal static class PullInsertQuery
             plan = plan.Otherwise;
         }
 
-        if (plan.Kind is RouteKind.Aggregate || (plan.Kind == RouteKind.Scatter && HasPresent(command, query)))
+        // While a range moves a node may have rows that it does not own: gathering leaves them out.
+        if (plan.Kind is RouteKind.Aggregate || (plan.Kind == RouteKind.Scatter && (HasPresent(command, query) || table.Moves.Any(m => plan.Tables.Any(t => t.GroupId == m.GroupId)))))
         {
             plan = plan.Otherwise ?? plan;
         }
@@ -72,7 +73,7 @@ internal static class PullInsertQuery
         return plan.Kind switch
         {
             RouteKind.Home or RouteKind.AnyNode => (new PullSource([table.HomeNode.Id], null, shape), null),
-            RouteKind.Scatter when !HasPresent(command, query) => (new PullSource([.. table.Group(plan.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order()], null, shape), null),
+            RouteKind.Scatter => (new PullSource([.. table.Group(plan.GroupId).Ranges.Select(r => r.NodeId).Distinct().Order()], null, shape), null),
             RouteKind.Gather => (new PullSource([], plan, shape), null),
             RouteKind.Refuse => (null, plan.Refusal),
             _ => (null, RoutingErrors.NoKey),

@@ -91,7 +91,7 @@ internal static class UtilityPlanner
         if (shape.Created is not null && placed.Any(p => p is { Placement: TablePlacement.Sharded }))
         {
             // Whether its query can be answered is seen when it runs.
-            return RoutePlanner.Simple(table, RouteKind.CreateAs, isWrite: true) with { Tables = [.. placed.OfType<PlacedTable>().Distinct()], WaitsForMoves = true };
+            return RoutePlanner.Simple(table, RouteKind.CreateAs, isWrite: true) with { Tables = [.. placed.OfType<PlacedTable>().Distinct()] };
         }
 
         return placed.Any(p => p is not null) ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);

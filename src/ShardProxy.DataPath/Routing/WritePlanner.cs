@@ -48,9 +48,6 @@ internal static partial class WritePlanner
         {
             GroupId = target.GroupId,
             Tables = [.. placed.OfType<PlacedTable>().Distinct()],
-
-            // A node may have rows of other nodes then.
-            WaitsForMoves = shape.Relations.Any(r => r.Index != insert.TargetRelation && placed[r.Index] is { Placement: TablePlacement.Sharded }),
         };
     }
 
