@@ -94,7 +94,7 @@ internal static class CompatibilityClaims
         ["`CREATE TABLE … AS`"] = By("CreateAsTests.IsWhatOnePostgresDoes", "CreateAsTests.ManyRowsArriveInOneMoment"),
         ["`MERGE`, `TABLESAMPLE`, `WHERE CURRENT OF`, `SELECT INTO`, SQL-level `PREPARE`"] = Says(
             ("MERGE INTO a USING (VALUES (1)) s(i) ON id = i WHEN MATCHED THEN DELETE", "SHP-210"), ("SELECT * FROM a TABLESAMPLE SYSTEM (1) WHERE id = 1", "SHP-210"),
-            ("DELETE FROM a WHERE CURRENT OF c", "SHP-210"), ("SELECT * INTO copied FROM a WHERE id = 1", "SHP-210"), 
+            ("DELETE FROM a WHERE CURRENT OF c", "SHP-210"), ("SELECT * INTO copied FROM a WHERE id = 1", "SHP-210"),
             ("PREPARE p AS SELECT * FROM a WHERE id = 1", "SHP-210")),
         ["`EXPLAIN` with the key"] = Says(("EXPLAIN SELECT * FROM a WHERE id = 1", Runs), ("EXPLAIN SELECT * FROM a", Runs), ("EXPLAIN ANALYZE SELECT v FROM a ORDER BY v", Runs), ("EXPLAIN (FORMAT json) SELECT * FROM a", "SHP-201"), ("EXPLAIN DELETE FROM a", "SHP-201")),
         ["`COPY t FROM STDIN`, text, csv or binary, with any options but those of the next row"] = By("ShardedTests.CopyPutsEveryRowOnItsNode", "ShardedCopyTests.BinaryRowsOfEveryKeyTypeLieOnTheirNodes"),
