@@ -107,7 +107,6 @@ internal sealed class ExtendedQuery(Session session)
             // What failed in the Sync itself: the client still waits for its end.
             await SyncAsync().ConfigureAwait(false);
         }
-
         _inBatch &= tag != FrontendTag.Sync || CopyServer is not null;
     }
 
@@ -425,7 +424,7 @@ internal sealed class ExtendedQuery(Session session)
             await _pipeline.SyncNowAsync(begun).ConfigureAwait(false);
         }
 
-        if (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted)
+        if (session.Transaction.IsImplicit || (session.Transaction.State == BlockState.Idle && _pipeline.HasExecuted))
         {
             // It would be part of the implicit transaction of what was executed, whichever node it is for.
             await _pipeline.FailAsync(() => session.Fail(RoutingErrors.QueryWithoutSync)).ConfigureAwait(false);
@@ -454,7 +453,7 @@ internal sealed class ExtendedQuery(Session session)
             server.Owed.Enqueue(ReplyKind.Sync, isHidden: _pipeline.SkipToSync);
             server.SkipsToSync = false;
             server.HasUnsynced = false;
-            Relay.ForwardsReady = !session.HasSuspicion && !_pipeline.LeavesState && !server.Key.IsWorkspace;
+            Relay.ForwardsReady = !session.HasSuspicion && !_pipeline.LeavesState && !server.Key.IsWorkspace && !session.Transaction.IsImplicit;
             forwarded = !_pipeline.SkipToSync && Relay.ForwardsReady;
             await Relay.FlushServerAsync(server).ConfigureAwait(false);
             var stop = await Relay.RelayAsync(server).ConfigureAwait(false);
@@ -475,6 +474,11 @@ internal sealed class ExtendedQuery(Session session)
         _pipeline.Server = null;
         _pipeline.SkipToSync = false;
         _pipeline.HasExecuted = false;
+        if (session.Transaction.IsImplicit)
+        {
+            await OwnPortals.EndBlockAsync(session).ConfigureAwait(false);
+        }
+
         session.Activity.EndStatement(session.Transaction.State == BlockState.Idle);
         if (session.Transaction.State == BlockState.Idle)
         {

@@ -19,7 +19,12 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
     public async ValueTask RunAsync(Portal portal, string name, ReadOnlyMemory<byte> execute)
     {
         var errors = session.Errors;
-        if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
+        if (portal.Statement.IsTransaction && session.Transaction.IsImplicit)
+        {
+            // What was executed before is to be committed as a whole at the Sync.
+            await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
+        }
+        else if (portal.Statement.Shape.Transaction is { } transaction && portal.Statement.IsLocalIn(session))
         {
             await pipeline.TransactionCommandAsync(transaction).ConfigureAwait(false);
         }
@@ -41,12 +46,18 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             session.Fail("55000", $"portal \"{name}\" cannot be run");
         }
-        else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && !await IsLastAsync().ConfigureAwait(false))
+        else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && !IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
         {
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
         else
         {
+            if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
+            {
+                // From here to the Sync it is one transaction, over whatever nodes: the proxy's own block holds it together.
+                session.Transaction.Begin(session.Settings, null, isImplicit: true);
+            }
+
             portal.HasRun = true;
             if (Kept(portal.Dispatch.Plan, FrontendReader.ExecuteLimit(execute.Span)) is { } gather)
             {
@@ -60,6 +71,21 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         // An error of these commands has been written: the rest of the pipeline is skipped.
         pipeline.SkipToSync |= session.Errors != errors;
     }
+
+    /// <summary>Ends the block that was opened for a pipeline, at its Sync: commits it if nothing has failed.</summary>
+    public static async ValueTask EndBlockAsync(Session session)
+    {
+        if (session.Transaction.State == BlockState.Failed)
+        {
+            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
+        }
+        else
+        {
+            await TransactionExecutor.CommitBlockAsync(session).ConfigureAwait(false);
+        }
+    }
+
+    private static bool IsBlockable(Portal portal) => !portal.Statement.Shape.ForbidsTransactionBlock && portal.Dispatch.Plan.Kind != RouteKind.BroadcastOutside;
 
     private static bool IsRead(Portal portal) => IsRead(portal.Dispatch.Plan);
 
@@ -102,8 +128,8 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         pipeline.Add(portal, workspace);
     }
 
-    // Outside a block the proxy commits what it carries out over several nodes at once. What the client executes after it and before Sync would be
-    // of the same implicit transaction, and an error there would have to undo it.
+    // Outside a block the proxy commits what it carries out over several nodes at once, if nothing follows: what the client executes after it and before
+    // Sync is of the same implicit transaction, and an error there has to undo it.
     private async ValueTask<bool> IsLastAsync() => await session.Input.PeekAsync(session.Connection.Closed).ConfigureAwait(false) == FrontendTag.Sync;
 
     private async ValueTask RunOnSeveralAsync(Portal portal)

@@ -14,8 +14,8 @@ internal static class CompatibilityClaims
         ["Row limits of portals over several nodes"] = By("OpenResultTests.TheSameMessagesComeBack"),
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
         ["Names of prepared statements"] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.NamesOfStatementsAreShared", "SameAsPostgresTests.AnExecuteIsRoutedByItsStatement"),
-        ["A pipeline outside a transaction block that touches several nodes, also by one statement that is not the last before Sync"] =
-            By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.AWriteOverSeveralNodesIsTheLastOfItsPipeline"),
+        ["A pipeline outside a transaction block that touches several nodes"] =
+            By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.APipelineFromAWriteOverSeveralNodesOnIsOneTransaction"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
             By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Several statements in one query string"] = By(

@@ -424,16 +424,30 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That((reply.Types, string.Join(',', reply.Tags)), Is.EqualTo(("12DCCZ", "SELECT 1,SELECT 0")), reply.ToString());
     }
 
-    /// <summary>Outside a block a write over several nodes is committed at once: nothing may follow it in its pipeline that could have undone it.</summary>
+    /// <summary>What a pipeline executes from a write over several nodes on to its Sync is one transaction: all of it counts or nothing.</summary>
     [Test]
-    public async Task AWriteOverSeveralNodesIsTheLastOfItsPipeline()
+    public async Task APipelineFromAWriteOverSeveralNodesOnIsOneTransaction()
     {
         using var client = await Proxy.LoginAsync();
         await client.SendAsync(Parse("INSERT INTO ref VALUES (2, 'b')"), Bind(), Execute(), Parse("SELECT 1/0"), Bind(), Execute(), Sync());
         var reply = await client.ReadUntilReadyAsync();
-        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("0A000", 'I')), reply.ToString());
-        Assert.That(reply.ToString(), Does.Contain("several nodes"));
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("22012", 'I')), reply.ToString());
         Assert.That((await client.QueryAsync("SELECT count(*) FROM ref WHERE id = 2")).Rows[0][0], Is.EqualTo("0"));
+        await client.SendAsync(
+            Parse("INSERT INTO ref VALUES (3, 'c')"), Bind(), Execute(), Parse("INSERT INTO a VALUES (901, 'x')"), Bind(), Execute(), Parse("INSERT INTO a VALUES (902, 'x')"), Bind(), Execute(),
+            Parse("INSERT INTO a VALUES (903, 'x')"), Bind(), Execute(), Parse("SELECT count(*) FROM a WHERE id > 900"), Bind(), Execute(), Sync());
+        reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status, reply.Rows.Single()[0]), Is.EqualTo(((string?)null, 'I', "3")), reply.ToString());
+        await client.SendAsync(
+            Parse("DELETE FROM ref WHERE id = 3"), Bind(), Execute(), Parse("DELETE FROM a WHERE id = 901"), Bind(), Execute(), Parse("INSERT INTO a VALUES (902, 'again')"), Bind(), Execute(), Sync());
+        reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("23505", 'I')), reply.ToString());
+        Assert.That((await client.QueryAsync("SELECT count(*) FROM a WHERE id > 900")).Rows[0][0], Is.EqualTo("3"));
+        await client.SendAsync(Parse("DELETE FROM ref WHERE id = 3"), Bind(), Execute(), Parse("COMMIT"), Bind(), Execute(), Sync());
+        reply = await client.ReadUntilReadyAsync();
+        Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("0A000", 'I')), reply.ToString());
+        Expect(await client.QueryAsync("DELETE FROM ref WHERE id = 3"), "DELETE 1");
+        Expect(await client.QueryAsync("DELETE FROM a WHERE id > 900"), "DELETE 3");
 
         // The Sync may come as late as it likes.
         await client.SendAsync(Parse("INSERT INTO ref VALUES (2, 'b')"), Bind(), Execute());
