@@ -22,6 +22,7 @@ internal static class DependencyCreator
     {
         // A function may refer to others that come later; its body is looked at when it is called.
         await node.RunAsync("SET LOCAL check_function_bodies = off", cancellationToken);
+        await DropDifferingAsync(node, nodeName, table, dependencies, cancellationToken);
         var waiting = dependencies.ToList();
         while (waiting.Count > 0)
         {
@@ -52,6 +53,52 @@ internal static class DependencyCreator
         }
     }
 
+    // What is made anew goes before anything is made: else that might use it.
+    private static async Task DropDifferingAsync(
+        NpgsqlConnection node, string nodeName, string table, ImmutableArray<TableDependency> dependencies, CancellationToken cancellationToken)
+    {
+        var differing = new List<TableDependency>();
+        foreach (var dependency in dependencies.Where(d => d.Kind is not (DependencyKind.Other or DependencyKind.Function)))
+        {
+            if (await DependencyReader.DefinitionAsync(node, dependency, cancellationToken) is { } present && !string.Equals(present, dependency.CreateSql, StringComparison.Ordinal))
+            {
+                differing.Add(dependency);
+            }
+        }
+
+        while (differing.Count > 0)
+        {
+            var kept = new List<TableDependency>();
+            PostgresException? inUse = null;
+            foreach (var dependency in differing)
+            {
+                await node.RunAsync("SAVEPOINT dependency", cancellationToken);
+                try
+                {
+                    await node.RunAsync($"DROP {dependency.Noun} {dependency.Identity}; RELEASE SAVEPOINT dependency", cancellationToken);
+                }
+                catch (PostgresException e)
+                {
+                    await node.RunAsync("ROLLBACK TO SAVEPOINT dependency; RELEASE SAVEPOINT dependency", cancellationToken);
+                    inUse = e;
+                    kept.Add(dependency);
+                }
+            }
+
+            if (kept.Count == differing.Count)
+            {
+                if (kept.Find(d => !d.IsOptional) is { } needed)
+                {
+                    throw new ShardProxyException(ControlErrors.DependencyDiffers(table, needed.Identity, nodeName), inUse!);
+                }
+
+                return;
+            }
+
+            differing = kept;
+        }
+    }
+
     // Null when it is there; else what it lacks itself.
     private static async Task<PostgresException?> TryCreateAsync(
         NpgsqlConnection node, string nodeName, string table, TableDependency dependency, CancellationToken cancellationToken)
@@ -72,11 +119,6 @@ internal static class DependencyCreator
         await node.RunAsync("SAVEPOINT dependency", cancellationToken);
         try
         {
-            if (present is not null && dependency.Kind != DependencyKind.Function)
-            {
-                await node.RunAsync($"DROP {dependency.Noun} {dependency.Identity}", cancellationToken);
-            }
-
             foreach (var sql in dependency.AfterSql.Prepend(dependency.CreateSql))
             {
                 await node.RunAsync(sql, cancellationToken);
