@@ -40,9 +40,7 @@ internal static class CreateAsExecutor
         try
         {
             var read = await StatementCheck.RunAsync(home, query, command.Parameters?.TypeOids ?? []).ConfigureAwait(false);
-            var exact = await SideDialog.RunAsync(
-                home,
-                "SELECT pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 > 0 AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'").ConfigureAwait(false);
+            var exact = await SideDialog.RunAsync(home, $"SELECT {CopyLine.IsExactSql}").ConfigureAwait(false);
             if (!Passed(session, read) || !Passed(session, exact))
             {
                 return null;
@@ -139,7 +137,7 @@ internal static class CreateAsExecutor
                 isOver = batch.Rows.Count < FetchRows;
                 lines.ResetWrittenCount();
                 batch.Rows.ForEach(r => CopyLine.Write(lines, r));
-                if (batch.Rows.Count > 0 && !await CopyAsync(session, home, copy, lines).ConfigureAwait(false))
+                if (batch.Rows.Count > 0 && !Passed(session, await CopyLine.SendAsync(home, copy, lines.WrittenMemory).ConfigureAwait(false)))
                 {
                     return null;
                 }
@@ -154,19 +152,6 @@ internal static class CreateAsExecutor
         }
 
         return string.Create(CultureInfo.InvariantCulture, $"SELECT {count}");
-    }
-
-    private static async ValueTask<bool> CopyAsync(Session session, ServerConnection home, string copy, ArrayBufferWriter<byte> lines)
-    {
-        if (!Passed(session, await SideDialog.RunAsync(home, copy).ConfigureAwait(false)))
-        {
-            return false;
-        }
-
-        MessageWriter.Raw(home.Output, FrontendTag.CopyData, lines.WrittenSpan);
-        MessageWriter.Empty(home.Output, FrontendTag.CopyDone);
-        await home.Output.FlushAsync().ConfigureAwait(false);
-        return Passed(session, await SideDialog.CollectAsync(home).ConfigureAwait(false));
     }
 
     private static bool Passed(Session session, DialogResult result)

@@ -103,7 +103,7 @@ internal static class PullInsertQuery
             home,
             $"""
             SELECT a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid,
-              pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 > 0 AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
+              {CopyLine.IsExactSql}
             FROM pg_catalog.pg_attribute a
             WHERE a.attrelid = {SqlIdentifier.Literal(target.Name.ToString())}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
             """).ConfigureAwait(false);

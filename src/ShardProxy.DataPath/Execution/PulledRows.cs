@@ -107,16 +107,8 @@ internal sealed class CopiedRows(
 
             server.HasWritten = true;
             SequenceTruth.AfterLease(Session, server, shape);
-            if (await SideDialog.RunAsync(server, _copySql).ConfigureAwait(false) is { ErrorPayload: { } refused })
-            {
-                return new PulledFailure(null, refused);
-            }
-
-            MessageWriter.Raw(server.Output, FrontendTag.CopyData, pending.WrittenSpan);
-            MessageWriter.Empty(server.Output, FrontendTag.CopyDone);
-            await server.Output.FlushAsync().ConfigureAwait(false);
+            var result = await CopyLine.SendAsync(server, _copySql, pending.WrittenMemory).ConfigureAwait(false);
             pending.ResetWrittenCount();
-            var result = await SideDialog.CollectAsync(server).ConfigureAwait(false);
             if (result.ErrorPayload is { } error)
             {
                 return new PulledFailure(null, error);

@@ -122,7 +122,7 @@ internal sealed class RowMoveExecutor
             SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint
                    WHERE t.tgrelid = {SqlIdentifier.Literal(_target.Name.ToString())}::pg_catalog.regclass AND t.tgname NOT LIKE '~~shardproxy%'
                      AND (NOT t.tgisinternal OR c.confrelid = t.tgrelid)),
-              pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 > 0 AND pg_catalog.current_setting('DateStyle') LIKE 'ISO%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
+              {CopyLine.IsExactSql}
             """).ConfigureAwait(false);
         if (!known.IsOk)
         {

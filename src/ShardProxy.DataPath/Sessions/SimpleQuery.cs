@@ -170,15 +170,15 @@ internal sealed class SimpleQuery(Session session)
 
             try
             {
+                if (fences > MaxFences)
+                {
+                    session.Fail(ExecutionErrors.FencedTooOften);
+                    return false;
+                }
+
                 switch (dispatch.Plan.Kind)
                 {
                     case RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey:
-                        if (fences > MaxFences)
-                        {
-                            session.Fail(ExecutionErrors.FencedTooOften);
-                            return false;
-                        }
-
                         var outcome = await RunOnNodeAsync(shape, dispatch, payload, text[start..], started).ConfigureAwait(false);
                         if (outcome != SingleOutcome.Fenced)
                         {
@@ -187,12 +187,6 @@ internal sealed class SimpleQuery(Session session)
 
                         break;
                     default:
-                        if (fences > MaxFences)
-                        {
-                            session.Fail(ExecutionErrors.FencedTooOften);
-                            return false;
-                        }
-
                         if (!await SeveralNodesExecutor.RunAsync(session, dispatch, shape, new NodeCommand(text[start..], null), describesRows: true).ConfigureAwait(false))
                         {
                             return false;
