@@ -23,4 +23,22 @@ public static class CopyText
 
         return statement.ToArray();
     }
+
+    /// <summary>The COPY with further columns at the end of its column list.</summary>
+    /// <param name="statement">The statement's text, from a scan's Start to its End; it has a column list.</param>
+    /// <param name="columns">Names as SQL.</param>
+    public static byte[] WithColumns(ReadOnlySpan<byte> statement, IEnumerable<string> columns)
+    {
+        // The list is the first thing in parentheses.
+        var lexer = new SqlLexer(statement, 0);
+        for (var kind = lexer.Next(); kind is not (TokenKind.End or TokenKind.Failed); kind = lexer.Next())
+        {
+            if (kind == TokenKind.Punctuation && statement[lexer.Start] == (byte)')')
+            {
+                return [.. statement[..lexer.Start], .. Encoding.UTF8.GetBytes($", {string.Join(", ", columns)}"), .. statement[lexer.Start..]];
+            }
+        }
+
+        return statement.ToArray();
+    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using ShardProxy.Model.Topology;
@@ -27,12 +28,39 @@ internal sealed partial record ColumnDefinition(
             : SequenceName is not null && Draw().IsMatch(DefaultSql) ? new ColumnDefault(ColumnDefaultKind.Sequence, SequenceName)
             : DefaultSql == "gen_random_uuid()" ? new ColumnDefault(ColumnDefaultKind.RandomUuid, "")
             : DefaultSql.Length <= MaxConstantLength && Constant().IsMatch(DefaultSql) ? new ColumnDefault(ColumnDefaultKind.Constant, DefaultSql)
+            : DefaultSql.Length <= MaxConstantLength && IsMoment(DefaultSql) ? new ColumnDefault(ColumnDefaultKind.Moment, DefaultSql)
             : new ColumnDefault(ColumnDefaultKind.Expression, "");
     }
+
+    // Every word outside strings is the transaction's time, or what PostgreSQL itself computes from it alike on every node.
+    private static bool IsMoment(string sql)
+    {
+        var bare = Quoted().Replace(sql, "''");
+        return Time().IsMatch(bare) && Word().Matches(bare).All(w => MomentWords.Contains(w.Value)) && !Quoted().Matches(sql).Any(q => Present().IsMatch(q.Value));
+    }
+
+    private static readonly FrozenSet<string> MomentWords = new[]
+    {
+        "now", "transaction_timestamp", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "timezone", "at", "time", "zone", "with", "without",
+        "timestamp", "date", "interval", "text", "character", "varying", "integer", "bigint", "numeric", "double", "precision", "date_trunc", "date_part", "extract", "epoch",
+        "from", "to_char", "make_interval", "year", "month", "day", "hour", "minute", "second",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // As pg_get_expr writes them.
     [GeneratedRegex(@"^nextval\('([^']|'')+'::regclass\)$", RegexOptions.CultureInvariant)]
     private static partial Regex Draw();
+
+    [GeneratedRegex("'(?:[^']|'')*'", RegexOptions.CultureInvariant)]
+    private static partial Regex Quoted();
+
+    [GeneratedRegex(@"[A-Za-z_""][A-Za-z_0-9$""]*", RegexOptions.CultureInvariant)]
+    private static partial Regex Word();
+
+    [GeneratedRegex(@"\b(now|transaction_timestamp|current_timestamp|current_date|current_time|localtimestamp|localtime)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Time();
+
+    [GeneratedRegex(@"\b(now|today|tomorrow|yesterday|allballs)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Present();
 
     [GeneratedRegex(@"^('([^'\\]|'')*'|\d+)(::(smallint|integer|bigint|text|uuid|character varying))?$", RegexOptions.CultureInvariant)]
     private static partial Regex Constant();

@@ -88,8 +88,7 @@ public sealed class TableDistributor : IDisposable
                     IsChanging = true,
                 };
                 await DistributeAsync(definition, s => Fresh(s, placed.Name).WithTable(placed), [], cancellationToken);
-                return new TableResult(definition.Name, [.. definition.Columns.Where(TableCreator.HasSequence).Select(c =>
-                    $"column \"{c.Name}\" draws numbers on the home node only: give it a value when inserting")]);
+                return new TableResult(definition.Name, []);
             },
             cancellationToken);
 

@@ -2,7 +2,7 @@ using System.Text;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Sessions;
-using ShardProxy.Model.Errors;
+using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Execution;
@@ -11,7 +11,7 @@ namespace ShardProxy.DataPath.Execution;
 internal static class ComputedKeys
 {
     // Result types whose text, cast to them again, is the same value; as the statement may write them.
-    private static readonly Dictionary<uint, string> TypeNames = new() { [20] = "int8", [21] = "int2", [23] = "int4", [25] = "text", [1043] = "varchar", [2950] = "uuid" };
+    private static readonly Dictionary<uint, string> TypeNames = new() { [16] = "bool", [20] = "int8", [21] = "int2", [23] = "int4", [25] = "text", [1043] = "varchar", [1700] = "numeric", [2950] = "uuid" };
 
     /// <summary>
     /// Fills in, by computed key, the SQL of its value for each row. Returns the types of the statement's parameters, of which fewer may be left to tell them
@@ -30,10 +30,15 @@ internal static class ComputedKeys
                 {
                     values[index]![row] = sql;
                 }
+                else if (plan.Tables[0].Placement == TablePlacement.Replicated && TransactionTimeText.HasTime(sql))
+                {
+                    // Given its moment with the rest of the statement.
+                    values[index]![row] = sql;
+                }
                 else if (sql.Equals("default", StringComparison.OrdinalIgnoreCase) || TransactionTimeText.HasTime(sql) || TransactionTimeText.HasMovingLiteral(sql))
                 {
                     // The rest of the row has another moment.
-                    return Refused(session, RoutingErrors.UnprovenKey);
+                    return Refused(session, plan);
                 }
                 else
                 {
@@ -45,7 +50,7 @@ internal static class ComputedKeys
         var server = await SessionServers.GetAsync(session, session.HomeNode).ConfigureAwait(false);
         try
         {
-            return await ComputeAsync(session, server, shape, command, expressions, values).ConfigureAwait(false);
+            return await ComputeAsync(session, server, plan, shape, command, expressions, values).ConfigureAwait(false);
         }
         catch (EndOfStreamException)
         {
@@ -55,7 +60,7 @@ internal static class ComputedKeys
     }
 
     private static async ValueTask<uint[]?> ComputeAsync(
-        Session session, ServerConnection server, StatementShape shape, NodeCommand command, List<(int Key, int Row, string Sql)> expressions, string[]?[] values)
+        Session session, ServerConnection server, RoutePlan plan, StatementShape shape, NodeCommand command, List<(int Key, int Row, string Sql)> expressions, string[]?[] values)
     {
         // What a parameter is, the whole statement says.
         if (command.Parameters is { Count: > 0 } parameters)
@@ -83,7 +88,7 @@ internal static class ComputedKeys
 
             if (result.Rows is not [[var value]] || RowShape.Types(result.RowDescription ?? []) is not [var type] || !TypeNames.TryGetValue(type, out var name))
             {
-                return Refused(session, RoutingErrors.UnprovenKey);
+                return Refused(session, plan);
             }
 
             if (value is not null && SequenceCalls.Find(Encoding.UTF8.GetBytes(sql)) is [{ Function: "nextval" } call] && IsWhole(sql))
@@ -92,7 +97,7 @@ internal static class ComputedKeys
                 session.DrawnNumbers.Note(call, Encoding.UTF8.GetString(value), session.HasDefaultSearchPath);
             }
 
-            values[key]![row] = value is null ? $"NULL::{name}" : $"{Model.Topology.SqlIdentifier.Literal(Encoding.UTF8.GetString(value))}::{name}";
+            values[key]![row] = value is null ? $"NULL::{name}" : $"{SqlIdentifier.Literal(Encoding.UTF8.GetString(value))}::{name}";
         }
 
         return command.ParameterTypes ?? [];
@@ -100,9 +105,9 @@ internal static class ComputedKeys
 
     private static bool IsWhole(string sql) => sql.IndexOf('(', StringComparison.Ordinal) == sql.LastIndexOf('(') && sql.EndsWith(')');
 
-    private static uint[]? Refused(Session session, ShardProxyError error)
+    private static uint[]? Refused(Session session, RoutePlan plan)
     {
-        session.Fail(error);
+        session.Fail(plan.Tables[0].Placement == TablePlacement.Replicated ? RoutingErrors.VolatileReplicated : RoutingErrors.UnprovenKey);
         return null;
     }
 }

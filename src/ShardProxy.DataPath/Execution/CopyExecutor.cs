@@ -29,6 +29,7 @@ internal sealed class CopyExecutor
     private readonly Session _session;
     private readonly Dictionary<int, Leg> _legs = [];
     private readonly List<Leg> _order = [];
+    private CopyMoments? _moments;
 
     private CopyExecutor(Session session) => _session = session;
 
@@ -46,10 +47,17 @@ internal sealed class CopyExecutor
             return null;
         }
 
+        _moments = plan.Kind == RouteKind.CopySharded ? CopyMoments.Of(shape.Copy!, plan.Tables[0]) : null;
+        text = _moments?.Text(text) ?? text;
         byte[]? response = null;
         foreach (var node in Nodes(plan, table))
         {
             var server = await SessionServers.GetAsync(_session, node).ConfigureAwait(false);
+            if (_order.Count == 0 && _moments is not null && !await ComputeMomentsAsync(_moments, server).ConfigureAwait(false))
+            {
+                return null;
+            }
+
             server.HasWritten = true;
             var begun = await SideDialog.OrLostAsync(SideDialog.RunAsync(server, text)).ConfigureAwait(false);
             if (begun is null || !begun.IsOk)
@@ -65,7 +73,7 @@ internal sealed class CopyExecutor
             _order.Add(leg);
         }
 
-        MessageWriter.Raw(_session.Output, BackendTag.CopyInResponse, response);
+        MessageWriter.Raw(_session.Output, BackendTag.CopyInResponse, _moments is null ? response : _moments.Response(response!));
         await _session.Relay.FlushClientAsync().ConfigureAwait(false);
         var splitter = plan.Kind == RouteKind.CopySharded ? Splitter(shape.Copy!, plan, table) : null;
         byte tag;
@@ -87,6 +95,25 @@ internal sealed class CopyExecutor
         }
 
         return await FinishAsync(plan, tag, error).ConfigureAwait(false);
+    }
+
+    private async ValueTask<bool> ComputeMomentsAsync(CopyMoments moments, ServerConnection server)
+    {
+        try
+        {
+            if (await moments.ComputeAsync(_session, server).ConfigureAwait(false) is { } error)
+            {
+                _session.Fail(error);
+                return false;
+            }
+
+            return true;
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(_session, server, mayHaveWritten: false);
+            return false;
+        }
     }
 
     private ICopySplitter Splitter(CopySummary copy, RoutePlan plan, RoutingTable table)
@@ -163,6 +190,7 @@ internal sealed class CopyExecutor
     {
         if (nodeId == 0)
         {
+            row = _moments is null ? row : _moments.Header(row);
             foreach (var leg in _order)
             {
                 leg.Pending.Write(row);
@@ -170,7 +198,7 @@ internal sealed class CopyExecutor
         }
         else
         {
-            _legs[nodeId].Pending.Write(row);
+            _legs[nodeId].Pending.Write(_moments is null ? row : _moments.Append(row));
         }
     }
 

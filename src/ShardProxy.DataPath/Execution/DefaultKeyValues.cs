@@ -132,7 +132,7 @@ internal static class DefaultKeyValues
     private static string Literal(DefaultedKey key, string? made) => key.Column.Default switch
     {
         null => "NULL",
-        { Kind: ColumnDefaultKind.Constant } constant => constant.Text,
+        { Kind: ColumnDefaultKind.Constant or ColumnDefaultKind.Moment } same => same.Text,
         { Kind: ColumnDefaultKind.RandomUuid } => $"'{made}'",
         _ => made!,
     };

@@ -166,7 +166,7 @@ internal sealed class GatherExecutor
                 return false;
             }
 
-            (time, var error) = await TransactionTimeText.ReadAsync(home).ConfigureAwait(false);
+            (time, var error) = await TransactionMoment.OfAsync(_session, home).ConfigureAwait(false);
             if (time is null)
             {
                 _session.Fail(error!);

@@ -93,7 +93,7 @@ internal sealed class PullInsertExecutor
 
     private async ValueTask<string?> PullAsync(byte[] query, PullSource source, GatheredStatement? gathered, PullColumns columns)
     {
-        ImmutableArray<string> all = [.. columns.Columns, .. columns.Drawn.Select(c => c.Name)];
+        var all = columns.All;
         var insert = _shape.Insert!;
         PulledRows rows = insert.HasOnConflict || insert.HasReturning
             ? new InsertedRows(_session, _table, _target, all, _servers, _shape, _command with { ParameterTypes = columns.Types })
@@ -104,6 +104,18 @@ internal sealed class PullInsertExecutor
         }
 
         var select = columns.Select(Encoding.UTF8.GetString(gathered?.Sql ?? query));
+        if (TransactionTimeText.HasTime(select))
+        {
+            var (moment, error) = await TransactionMoment.OfAsync(_session, _servers[_table.HomeNode.Id]).ConfigureAwait(false);
+            if (moment is null)
+            {
+                Fail(error!);
+                return null;
+            }
+
+            select = TransactionTimeText.Replace(select, moment);
+        }
+
         foreach (var server in gathered is null ? source.Nodes.Select(s => _servers[s]) : [gathered.Workspace])
         {
             if (!await PullFromAsync(server, select, columns, rows).ConfigureAwait(false))

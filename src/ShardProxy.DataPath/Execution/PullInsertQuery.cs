@@ -20,13 +20,17 @@ internal sealed record PullSource(int[] Nodes, RoutePlan? Gather, StatementShape
 /// <summary>What PostgreSQL says of an INSERT … SELECT.</summary>
 /// <param name="Casts">The query's columns <c>q.c0</c>, <c>q.c1</c> …, each with the type of the table's column it goes to.</param>
 /// <param name="Columns">Those columns' names.</param>
+/// <param name="Moments">Further columns that have the transaction's moment by default.</param>
 /// <param name="Drawn">Further columns of the key, of which a value is made for each row.</param>
 /// <param name="Types">The parameters' types; null when there are none.</param>
 /// <param name="RowDescription">Of its RETURNING, or null.</param>
-internal sealed record PullColumns(string Casts, ImmutableArray<string> Columns, ImmutableArray<TableColumn> Drawn, uint[]? Types, byte[]? RowDescription)
+internal sealed record PullColumns(string Casts, ImmutableArray<string> Columns, ImmutableArray<TableColumn> Moments, ImmutableArray<TableColumn> Drawn, uint[]? Types, byte[]? RowDescription)
 {
-    /// <summary>The query with those types.</summary>
-    public string Select(string query) => $"SELECT {Casts} FROM ({query}\n) AS q ({string.Join(", ", Columns.Select((_, i) => $"c{i}"))})";
+    /// <summary>The columns that are stored, in the order of a row.</summary>
+    public ImmutableArray<string> All => [.. Columns, .. Moments.Select(c => c.Name), .. Drawn.Select(c => c.Name)];
+
+    /// <summary>The query with those types, and with the moments.</summary>
+    public string Select(string query) => $"SELECT {string.Join(", ", Moments.Select(c => c.Default!.Text).Prepend(Casts))} FROM ({query}\n) AS q ({string.Join(", ", Columns.Select((_, i) => $"c{i}"))})";
 }
 
 /// <summary>Reads an INSERT … SELECT before it runs: where its query can be answered, and what its rows have to be like.</summary>
@@ -121,6 +125,7 @@ internal static class PullInsertQuery
         var types = RowShape.Types(part.RowDescription ?? []);
         ImmutableArray<string> columns = shape.Insert!.Columns is { IsEmpty: false } named ? named : [.. target.Columns.Take(types.Length).Select(c => c.Name)];
         ImmutableArray<TableColumn> drawn = [.. target.KeyColumns.Select(k => target.Columns[k]).Where(c => !columns.Contains(c.Name))];
+        ImmutableArray<TableColumn> moments = [.. target.Columns.Where(c => c.Default is { Kind: ColumnDefaultKind.Moment } && !columns.Contains(c.Name) && !drawn.Contains(c))];
         if (types.Length == 0 || columns.Length != types.Length || !drawn.All(WritePlanner.CanDraw))
         {
             session.Fail(RoutingErrors.NoKey);
@@ -129,7 +134,7 @@ internal static class PullInsertQuery
 
         var targets = known.Rows.ToDictionary(r => Encoding.UTF8.GetString(r[0]!), r => (Type: Encoding.UTF8.GetString(r[1]!), Oid: Encoding.UTF8.GetString(r[2]!)));
         var values = columns.Select((c, i) => targets[c].Oid == types[i].ToString(CultureInfo.InvariantCulture) ? $"q.c{i}" : $"q.c{i}::{targets[c].Type}");
-        return new PullColumns(string.Join(", ", values), columns, drawn, command.Parameters is null ? null : whole.ParameterTypes, whole.RowDescription);
+        return new PullColumns(string.Join(", ", values), columns, moments, drawn, command.Parameters is null ? null : whole.ParameterTypes, whole.RowDescription);
     }
 
     private static bool HasPresent(NodeCommand command, byte[] query)

@@ -48,7 +48,7 @@ internal sealed class ReplicatedWriteGuard
                 return command;
             }
 
-            var (timestamp, error) = await TransactionTimeText.ReadAsync(server).ConfigureAwait(false);
+            var (timestamp, error) = await TransactionMoment.OfAsync(session, server).ConfigureAwait(false);
             if (timestamp is null)
             {
                 session.Fail(error!);

@@ -1,6 +1,4 @@
-using System.Text;
 using System.Text.RegularExpressions;
-using ShardProxy.DataPath.Servers;
 
 namespace ShardProxy.DataPath.Execution;
 
@@ -10,14 +8,6 @@ namespace ShardProxy.DataPath.Execution;
 /// </summary>
 internal static partial class TransactionTimeText
 {
-    /// <summary>The moment in which the transaction on a server began, as <see cref="Replace"/> takes it; the error's payload if it fails.</summary>
-    /// <exception cref="EndOfStreamException">The server was lost.</exception>
-    public static async ValueTask<(string? Timestamp, byte[]? Error)> ReadAsync(ServerConnection server)
-    {
-        var now = await SideDialog.RunAsync(server, "SELECT pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'").ConfigureAwait(false);
-        return now.IsOk ? (Encoding.ASCII.GetString(now.Rows[0][0]!), null) : (null, now.ErrorPayload);
-    }
-
     /// <summary>True when the text asks for the time of the transaction.</summary>
     public static bool HasTime(string sql) => Tokens().Matches(sql).Any(m => m.Groups["time"].Success);
 

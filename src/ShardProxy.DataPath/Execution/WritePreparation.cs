@@ -44,7 +44,7 @@ internal static class WritePreparation
             return (command, null);
         }
 
-        var (time, error) = await TransactionTimeText.ReadAsync(server).ConfigureAwait(false);
+        var (time, error) = await TransactionMoment.OfAsync(session, server).ConfigureAwait(false);
         if (time is null)
         {
             session.Fail(error!);

@@ -109,7 +109,7 @@ internal static class RoutePlanner
         var writesReplicated = shape.Relations.Any(r => r.Role is not (RelationRole.Read or RelationRole.Utility) && placed[r.Index] is { Placement: TablePlacement.Replicated });
         if (sharded.Count == 0)
         {
-            return PlanReplicated(shape, table, tables, unsharded, writesReplicated);
+            return PlanReplicated(shape, table, placed, tables, unsharded, writesReplicated);
         }
 
         if (writesReplicated)
@@ -141,7 +141,7 @@ internal static class RoutePlanner
     }
 
     private static RoutePlan PlanReplicated(
-        StatementShape shape, RoutingTable table, ImmutableArray<PlacedTable> tables, int unsharded, bool writesReplicated)
+        StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, int unsharded, bool writesReplicated)
     {
         if (!writesReplicated)
         {
@@ -159,7 +159,20 @@ internal static class RoutePlanner
             return Refuse(table, RoutingErrors.Unsupported);
         }
 
-        return shape.Functions.All(f => PureFunctions.Contains(f)) && !NodesMayDiffer(shape)
+        if (shape.Insert is { } insert && placed[insert.TargetRelation] is { Placement: TablePlacement.Replicated } target)
+        {
+            if (insert.OverridesByUser && target.Columns.Any(c => c.Default is { IsIdentity: true }))
+            {
+                return Refuse(table, RoutingErrors.VolatileReplicated);
+            }
+
+            if (KeyDefaults.TryReplicated(shape, insert, target, table) is { } made)
+            {
+                return made;
+            }
+        }
+
+        return shape.Functions.All(f => PureFunctions.Contains(f) || WritePlanner.IsNow(f)) && !NodesMayDiffer(shape)
             ? Simple(table, RouteKind.ReplicatedWrite, isWrite: true) with { Tables = tables }
             : Refuse(table, RoutingErrors.VolatileReplicated);
     }
@@ -204,6 +217,11 @@ internal static class RoutePlanner
             if (KeyDefaults.Ignores(insert, target) || !InsertKeys.TryAdd(insert, target, lookups))
             {
                 return KeyDefaults.TryPlan(shape, insert, target, table) ?? Refuse(table, insert.Source == InsertSource.Values ? RoutingErrors.UnprovenKey : RoutingErrors.NoKey);
+            }
+
+            if (KeyDefaults.TryMoments(insert, target, table) is { } moments)
+            {
+                return moments;
             }
         }
         else if (shape.Relations.Any(r => r.Role == RelationRole.Insert && placed[r.Index] is not null))

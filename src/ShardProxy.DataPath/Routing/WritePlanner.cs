@@ -72,6 +72,12 @@ internal static partial class WritePlanner
             return null;
         }
 
+        if (shape.Update is { } update && update.AssignedColumns.Any(a => written.Columns.Any(c => c.Name == a && c.Default is { Kind: ColumnDefaultKind.Moment })) && Default().IsMatch(shape.Text))
+        {
+            // Each node would take its own moment for it.
+            return RoutePlanner.Refuse(table, Execution.ExecutionErrors.GatherTime);
+        }
+
         // Rows of other tables are the same on every node, or belong to the rows that are written; what is made of many of them has to be the same too.
         var isAlone = shape.Relations.Length == 1;
         var isJoined = KeyPins.AreJoined(shape, placed, target);
@@ -89,7 +95,8 @@ internal static partial class WritePlanner
         };
     }
 
-    private static bool IsNow(FunctionUse function) => function is { Schema: null or "pg_catalog", Name: "now" or "transaction_timestamp" };
+    /// <summary>The transaction's moment, which is put in its place.</summary>
+    public static bool IsNow(FunctionUse function) => function is { Schema: null or "pg_catalog", Name: "now" or "transaction_timestamp" };
 
     /// <summary>A write of rows on several nodes may call it.</summary>
     public static bool IsAllowed(FunctionUse function) =>
@@ -99,6 +106,9 @@ internal static partial class WritePlanner
     // Physical columns and the numbers of objects are each node's own.
     [GeneratedRegex(@"\b(ctid|xmin|xmax|cmin|cmax|tableoid|reg(class|type|proc|procedure|oper|operator|role|namespace|config|dictionary|collation))\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NodesDiffer();
+
+    [GeneratedRegex(@"\bdefault\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Default();
 
     [GeneratedRegex(@"\b(limit|offset|fetch|distinct\s+on|over)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex RowsDiffer();

@@ -15,7 +15,8 @@ internal static class OwnValues
     private const int MaxParameters = 65_535;
 
     /// <summary>The statement may be one: only then the others are called.</summary>
-    public static bool MayConcern(Session session, StatementShape shape) => shape.Insert is not null || !session.DrawnNumbers.IsEmpty;
+    public static bool MayConcern(Session session, StatementShape shape) =>
+        shape.Insert is not null || !session.DrawnNumbers.IsEmpty || TransactionMoment.MayConcern(session, shape);
 
     /// <summary>A simple query's statement with its values.</summary>
     /// <param name="session">The session; its literals become the new text's.</param>
@@ -46,12 +47,26 @@ internal static class OwnValues
             session.DrawnNumbers.Statement = shape;
         }
 
+        if (TransactionMoment.MayConcern(session, shape))
+        {
+            if (await OrLostAsync(session, TransactionMoment.PutInAsync(session, shape, text, text, session.Literals, null)).ConfigureAwait(false) is not { } timed)
+            {
+                return null;
+            }
+
+            if (!timed.Equals(text))
+            {
+                (shape, text) = (await AnalyzeAsync(session, timed, session.Literals).ConfigureAwait(false), timed);
+            }
+        }
+
         return (shape, text.Equals(statement) ? null : [.. text.Span, 0]);
     }
 
     /// <summary>A bound statement needs values.</summary>
     public static bool Concerns(Session session, PreparedStatement statement) =>
         MayConcern(session, statement.Shape) && !session.IsTransparent && (DefaultKeyValues.PlanOf(session, statement.Shape) is not null
+            || TransactionMoment.MayConcern(session, statement.Shape)
             || (!session.DrawnNumbers.IsEmpty && statement.Shape.Functions.Any(static f => f.Name is "currval" or "lastval" or "nextval" or "setval")));
 
     /// <summary>Gives a portal its values: another statement, and the parameters of that. False when the client has been told an error.</summary>
@@ -66,7 +81,7 @@ internal static class OwnValues
         }
 
         var errors = session.Errors;
-        var isGiven = await GiveAsync(session, portal).ConfigureAwait(false);
+        var isGiven = await GiveAsync(session, portal).ConfigureAwait(false) && await GiveMomentAsync(session, portal).ConfigureAwait(false);
         pipeline.SkipToSync |= session.Errors != errors;
         return isGiven;
     }
@@ -119,6 +134,42 @@ internal static class OwnValues
         portal.Statement = derived.Statement;
         session.DrawnNumbers.Statement = portal.Statement.Shape;
         return true;
+    }
+
+    private static async ValueTask<bool> GiveMomentAsync(Session session, Portal portal)
+    {
+        var statement = portal.Statement;
+        if (!TransactionMoment.MayConcern(session, statement.Shape))
+        {
+            return true;
+        }
+
+        var put = TransactionMoment.PutInAsync(session, statement.Shape, statement.Text, statement.Prefix, statement.Literals, portal.Parameters);
+        if (await OrLostAsync(session, put).ConfigureAwait(false) is not { } timed)
+        {
+            return false;
+        }
+
+        if (!timed.Equals(statement.Text))
+        {
+            portal.Statement = await DeriveAsync(session, statement, timed.ToArray(), statement.TypeOids, isShared: false).ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    // The server that was asked for the moment may be lost.
+    private static async ValueTask<ReadOnlyMemory<byte>?> OrLostAsync(Session session, ValueTask<ReadOnlyMemory<byte>?> asked)
+    {
+        try
+        {
+            return await asked.ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, session.Transaction.MomentSource!, mayHaveWritten: false);
+            return null;
+        }
     }
 
     private static ReadOnlyMemory<byte>? Resolve(Session session, StatementShape shape, ReadOnlyMemory<byte> statement)

@@ -25,6 +25,8 @@ internal sealed class SessionTransaction
     private readonly List<string> _settings = [];
     private readonly List<ServerConnection> _withSettings = [];
 
+    private ServerConnection? _momentSource;
+
     public BlockState State { get; set; }
 
     /// <summary>The proxy opened the block around one statement that runs on several nodes; the client does not see it.</summary>
@@ -90,6 +92,12 @@ internal sealed class SessionTransaction
     /// <summary>DDL that concerns placement ran in it.</summary>
     public bool ChangesSchema { get; set; }
 
+    /// <summary>What now() says in it, once somebody has asked.</summary>
+    public string? Moment { get; private set; }
+
+    /// <summary>Where now() says that by itself: the server it was read from, else the one that joined first; null: no server has joined.</summary>
+    public ServerConnection? MomentSource => _momentSource ?? (_participants.Count > 0 ? _participants[0] : null);
+
     /// <summary>Counts transactions, implicit ones included: what belongs to a transaction remembers its number.</summary>
     public long Number { get; private set; }
 
@@ -118,6 +126,9 @@ internal sealed class SessionTransaction
         SettingsAtBegin = settings;
         ChangesSchema = false;
     }
+
+    /// <summary>The moment was read.</summary>
+    public void NoteMoment(string moment, ServerConnection source) => (Moment, _momentSource) = (moment, source);
 
     public void Join(ServerConnection server) => _participants.Add(server);
 
@@ -201,6 +212,8 @@ internal sealed class SessionTransaction
         SettingsSource = null;
         HasUnreadSettings = false;
         HasUnusualPath = false;
+        Moment = null;
+        _momentSource = null;
         BeginSql = "BEGIN";
         HasPlainBegin = true;
         ChangesSchema = false;

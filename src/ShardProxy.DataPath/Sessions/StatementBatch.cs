@@ -257,7 +257,7 @@ internal sealed class StatementBatch(Session session, Func<StatementShape, ReadO
             }
 
             var dispatch = await StatementDispatch.DispatchAsync(session, shape, text[..end], literals, null).ConfigureAwait(false);
-            if (dispatch.Plan.Kind == RouteKind.DefaultKeys)
+            if (dispatch.Plan.Kind == RouteKind.DefaultKeys || TransactionMoment.MayConcern(session, shape))
             {
                 return await RunSeparatelyAsync(statements, text).ConfigureAwait(false);
             }

@@ -14,6 +14,9 @@ public enum ColumnDefaultKind
 
     /// <summary>Any other expression.</summary>
     Expression = 4,
+
+    /// <summary>An expression of the transaction's moment and constants, such as <c>now()</c>: one value for all rows of a transaction.</summary>
+    Moment = 5,
 }
 
 /// <summary>A column's default.</summary>

@@ -8,7 +8,10 @@ namespace ShardProxy.Sql;
 /// </summary>
 public sealed class StatementShape
 {
+    private static readonly string[] TimeWords = ["now", "current_", "localtime", "transaction_timestamp"];
+
     private object? _routeCache;
+    private byte _tellsTime;
 
     internal StatementShape()
     {
@@ -112,6 +115,22 @@ public sealed class StatementShape
     public string? Unsupported { get; init; }
 
     public ShapeStatistics Statistics { get; } = new();
+
+    /// <summary>It may have now(), CURRENT_TIMESTAMP or another word for the moment of the transaction in it.</summary>
+    public bool MayTellTime
+    {
+        get
+        {
+            if (_tellsTime == 0)
+            {
+                // A text of full length is cut off.
+                var tells = Text.Length >= 4000 || TimeWords.Any(w => Text.Contains(w, StringComparison.OrdinalIgnoreCase));
+                _tellsTime = (byte)(tells ? 1 : 2);
+            }
+
+            return _tellsTime == 1;
+        }
+    }
 
     /// <summary>A slot for the router's plan of this shape. Last write wins.</summary>
     public object? RouteCache

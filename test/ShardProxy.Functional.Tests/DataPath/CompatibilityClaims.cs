@@ -89,7 +89,7 @@ internal static class CompatibilityClaims
             ("DELETE FROM a", Runs), ("UPDATE a SET v = b.v FROM b WHERE b.a_id = a.id", Runs)),
         ["The same with other subqueries over sharded tables, a modifying CTE, a function of the user's or one that looks at its server, `nextval`, `ctid` and other physical columns, `LIMIT` or aggregates other than count, sum, min and max in a subquery"] =
             By(["NodeWriteTests.WhatIsNotSureIsRefused"], ("DELETE FROM a WHERE n > (SELECT avg(n) FROM a)", "SHP-201"), ("UPDATE a SET n = nextval('s')", "SHP-201"), ("DELETE FROM a WHERE ctid = '(0,1)'", "SHP-201")),
-        ["A write over several nodes that reads the present from a string (`'now'`)"] = Says(("UPDATE a SET v = 'now'", "SHP-226")),
+        ["A write over several nodes that reads the present from a string (`'now'`), or an `UPDATE` of them that sets a column to a `DEFAULT` of `now()`"] = Says(("UPDATE a SET v = 'now'", "SHP-226")),
         ["`SELECT … FOR UPDATE` with the key"] = Says(("SELECT * FROM a WHERE id = 1 FOR UPDATE", Runs)),
         ["`CREATE TABLE … AS`"] = By("CreateAsTests.IsWhatOnePostgresDoes", "CreateAsTests.ManyRowsArriveInOneMoment"),
         ["`MERGE`, `TABLESAMPLE`, `WHERE CURRENT OF`, `SELECT INTO`, SQL-level `PREPARE`"] = Says(
@@ -119,12 +119,14 @@ internal static class CompatibilityClaims
         ["`SHARD TABLE` itself demands: an ordinary"] = By("TableDistributionTests.What_cannot_be_sharded_is_refused"),
         ["Reads"] = Says(("SELECT * FROM ref", Runs), ("SELECT * FROM ref FOR UPDATE", Runs), ("SELECT * FROM ref, plain", Runs)),
         ["`INSERT`, `UPDATE`, `DELETE`, `COPY FROM STDIN`, `RETURNING`"] = By("ShardedTests.WritesToReplicatedTablesReachEveryNode"),
-        ["A write that calls a function not known to be the same everywhere (`now()`, `random()`, `nextval`, your own)"] = By(
-            ["OneAnswerTests.WhatNodesWouldComputeForThemselvesIsRefused"], ("INSERT INTO ref VALUES (1, random()::text)", "SHP-214")),
+        ["`INSERT` whose values are drawn: `serial`, identity and `DEFAULT gen_random_uuid()` columns, `nextval`, `random()`"] =
+            By(["DifferenceTests.ASerialOfAReplicatedTableIsTheSameOnEveryNode"], ("INSERT INTO ref VALUES (1, random()::text)", Runs)),
+        ["Another write that calls a function not known to be the same everywhere (`random()`, `nextval`, your own)"] = By(
+            ["OneAnswerTests.WhatNodesWouldComputeForThemselvesIsRefused"], ("UPDATE ref SET v = random()::text", "SHP-214")),
         ["A write that reads unsharded tables or the system catalogs"] = Says(("INSERT INTO ref SELECT id, v FROM plain", "SHP-203")),
         ["A write together with a sharded table"] = Says(("WITH q AS (DELETE FROM ref RETURNING id) SELECT * FROM a WHERE id = 1", "SHP-212")),
         ["`MERGE`, `EXPLAIN` and cursors of a write"] = Says(("EXPLAIN DELETE FROM ref", "SHP-210")),
-        ["A `serial` column of a replicated"] = By("DifferenceTests.ASerialOfAReplicatedTableIsGivenAValueOrRefused"),
+        ["`INSERT … SELECT` and `COPY` into"] = By("DifferenceTests.ASerialOfAReplicatedTableIsTheSameOnEveryNode"),
         ["`ALTER TABLE`, `CREATE INDEX`, `DROP TABLE`,"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone", "OneAnswerTests.DdlThatKeepsTheKeyRunsOnEveryNode", "ShardedTests.LocksAndAnalyzeMeanEveryNodeOrAreRefused"),
         ["`ALTER TABLE … RENAME TO`, `ALTER SCHEMA … RENAME TO` of a placed table's schema, `SET SCHEMA`, `REFERENCES`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
             ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER SCHEMA public RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),

@@ -73,7 +73,8 @@ internal sealed class OneAnswerTests : DataPathFixture
         using var client = await Proxy.LoginAsync();
         await client.QueryAsync("BEGIN");
         Assert.That((await client.ExecuteAsync("INSERT INTO r (id, at, d) VALUES ($1, CURRENT_TIMESTAMP, $2)", "1", "2020-01-01")).Errors, Is.Empty);
-        Assert.That((await client.QueryAsync("SELECT at = now() FROM r WHERE id = 1")).Rows.Single().Single(), Is.EqualTo("t"));
+        Assert.That((await client.QueryAsync("INSERT INTO r (id, at, d) VALUES (2, now(), '2020-01-01')")).Errors, Is.Empty);
+        Assert.That((await client.QueryAsync("SELECT bool_and(at = now()) FROM r")).Rows.Single().Single(), Is.EqualTo("t"));
         await client.QueryAsync("COMMIT");
     }
 
@@ -82,7 +83,6 @@ internal sealed class OneAnswerTests : DataPathFixture
     [TestCase("INSERT INTO r (id, at) VALUES (1, '2020-01-01')")]
     [TestCase("INSERT INTO r VALUES (1)")]
     [TestCase("INSERT INTO r VALUES (1, '2020-01-01', DEFAULT)")]
-    [TestCase("INSERT INTO r (id, at, d) VALUES (1, now(), '2020-01-01')")]
     [TestCase("UPDATE r SET d = DEFAULT")]
     [TestCase("DELETE FROM r WHERE ctid = '(0,1)'")]
     [TestCase("UPDATE r SET n = 1 WHERE id = (SELECT id FROM r LIMIT 1)")]
