@@ -8,6 +8,8 @@ const string Help =
     usage: test/stress hostile [--seconds N] [--seed S] [--clients N] [--nodes N]
            test/stress differential [--statements N] [--seed S] [--nodes N] [--moves] [--category NAME]
            test/stress corpus DIRECTORY
+           test/stress tpch [--scale S] [--seed S] [--nodes N]
+           test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
@@ -32,6 +34,23 @@ const string Help =
     corpus: analyses every statement of the folder's psql scripts (*.sql; PostgreSQL's own are in src/test/regress/sql of its source) and holds relations and columns
     against the tree of PostgreSQL's grammar: each statement is analysed alike, or refused; none is misread.
 
+    tpch: the TPC-H queries on a sharded database and on one PostgreSQL with the same rows, which have to answer alike; prints each query's route and times.
+
+      --scale S     size, 1 for a gigabyte (default 0.1)
+      --seed S      of the rows (default 1)
+      --nodes N     PostgreSQL servers (default 3)
+
+    tpcc: TPC-C's five transactions by several clients over several nodes, sharded by warehouse, with orders and payments at remote warehouses; prints new orders a
+    minute and times. Afterwards its consistency conditions hold and no committed transaction is lost; clients may see deadlocks and conflicts, which they retry.
+
+      --seconds S      how long (default 30)
+      --warehouses W   how many (default 6)
+      --moves          ranges are moved between the nodes meanwhile
+      --clients N      terminals, without think time (default 12)
+      --percent P      rows of a warehouse, in percent of the specification's (default 10)
+      --seed S         of rows and choices (default 1)
+      --nodes N        PostgreSQL servers (default 3)
+
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;
 
@@ -44,6 +63,16 @@ if (args is ["--help"] or ["-h"] or [_, "--help"])
 if (args is ["differential", ..])
 {
     return await DifferentialCommand.RunAsync(args.AsMemory(1), Help);
+}
+
+if (args is ["tpch", ..])
+{
+    return await WorkloadCommand.TpchAsync(args.AsMemory(1), Help);
+}
+
+if (args is ["tpcc", ..])
+{
+    return await WorkloadCommand.TpccAsync(args.AsMemory(1), Help);
 }
 
 if (args is ["corpus", var directory])

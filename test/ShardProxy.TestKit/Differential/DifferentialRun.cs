@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using ShardProxy.TestKit.Wire;
+using ShardProxy.TestKit.Workloads;
 
 namespace ShardProxy.TestKit.Differential;
 
@@ -53,7 +54,7 @@ public sealed class DifferentialRun
         await using var databases = await DifferentialDatabases.StartAsync(options.Nodes, options.Seed);
         var run = new DifferentialRun(options, output, databases);
         using var stop = new CancellationTokenSource();
-        var mover = options.Moves ? new RangeMover(databases, new Dice(options.Seed)) : null;
+        var mover = options.Moves ? new RangeMover(databases.ConsoleAsync, databases.Process.NodeNames, new Dice(options.Seed)) : null;
         var moving = mover?.RunAsync(stop.Token) ?? Task.CompletedTask;
         var telling = run.TellAsync(mover, stop.Token);
         try
@@ -71,6 +72,7 @@ public sealed class DifferentialRun
         {
             await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{mover.Done} moves, {mover.Failed} refused or given up"));
             await mover.SettleAsync();
+            databases.ForgetRanges();
         }
 
         await run.CheckEndAsync();

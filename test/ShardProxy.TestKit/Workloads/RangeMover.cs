@@ -1,10 +1,14 @@
 using System.Globalization;
 using Npgsql;
+using ShardProxy.TestKit.Differential;
 
-namespace ShardProxy.TestKit.Differential;
+namespace ShardProxy.TestKit.Workloads;
 
 /// <summary>Moves ranges of all groups back and forth between the nodes until it is stopped.</summary>
-internal sealed class RangeMover(DifferentialDatabases databases, Dice dice)
+/// <param name="console">Runs a console statement and returns its rows.</param>
+/// <param name="nodes">The nodes' names.</param>
+/// <param name="dice">Which range goes where.</param>
+internal sealed class RangeMover(Func<string, Task<List<Dictionary<string, string?>>>> console, IReadOnlyList<string> nodes, Dice dice)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
@@ -16,11 +20,11 @@ internal sealed class RangeMover(DifferentialDatabases databases, Dice dice)
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            var range = dice.Of(await databases.ConsoleAsync("SHOW RANGES"));
-            var node = dice.Of(databases.Process.NodeNames.Where(n => n != range["node"]).ToList());
+            var range = dice.Of(await console("SHOW RANGES"));
+            var node = dice.Of(nodes.Where(n => n != range["node"]).ToList());
             try
             {
-                await databases.ConsoleAsync($"MOVE RANGE {range["id"]} TO {node}");
+                await console($"MOVE RANGE {range["id"]} TO {node}");
                 Done++;
             }
             catch (NpgsqlException)
@@ -37,7 +41,7 @@ internal sealed class RangeMover(DifferentialDatabases databases, Dice dice)
     {
         var deadline = DateTime.UtcNow + Patience;
         string[] ended = ["done", "rolled_back", "failed", "cancelled"];
-        while ((await databases.ConsoleAsync("SHOW MIGRATIONS")).Any(m => !ended.Contains(m["state"])))
+        while ((await console("SHOW MIGRATIONS")).Any(m => !ended.Contains(m["state"])))
         {
             if (DateTime.UtcNow > deadline)
             {
@@ -46,7 +50,5 @@ internal sealed class RangeMover(DifferentialDatabases databases, Dice dice)
 
             await Task.Delay(TimeSpan.FromMilliseconds(100), CancellationToken.None);
         }
-
-        databases.ForgetRanges();
     }
 }
