@@ -46,6 +46,8 @@ internal sealed record CatalogDocument
     public ImmutableArray<string> PureFunctions { get; init; } = [];
 
     public ImmutableArray<NameDocument> OpaqueTargets { get; init; } = [];
+
+    public ImmutableArray<TypesDocument> Types { get; init; } = [];
 }
 
 internal sealed record NodeDocument(int Id, string Name, string Host, int Port, double Capacity, bool Home);
@@ -66,6 +68,10 @@ internal sealed record GroupDocument(
     int Id, string Name, int Method, ImmutableArray<int> KeyTypes, ImmutableArray<RangeDocument> Ranges, ImmutableArray<MarkDocument>? Marks = null);
 
 internal sealed record NameDocument(string Schema, string Name);
+
+/// <param name="Node">The node.</param>
+/// <param name="Twins">Four numbers a type: form, OID at home, OID on the node, element's OID at home.</param>
+internal sealed record TypesDocument(int Node, ImmutableArray<uint> Twins);
 
 internal sealed record ViewDocument(string Schema, string Name, string Sql, ImmutableArray<string> Readers);
 

@@ -64,6 +64,7 @@ internal static class CatalogDocuments
         Views = [.. state.Schema.Views.Select(v => new ViewDocument(v.Name.Schema, v.Name.Name, v.Sql, v.Readers))],
         PureFunctions = state.Schema.PureFunctions,
         OpaqueTargets = [.. state.Schema.OpaqueTargets.Select(n => new NameDocument(n.Schema, n.Name))],
+        Types = [.. state.Schema.Types.Select(n => new TypesDocument(n.NodeId, [.. n.Twins.SelectMany(t => (uint[])[(uint)t.Form, t.Home, t.Node, t.Element])]))],
     };
 
     private static CatalogState ToState(CatalogDocument document) => new()
@@ -100,7 +101,10 @@ internal static class CatalogDocuments
         Schema = new SchemaKnowledge(
             [.. document.Views.Select(v => new ViewDefinition(new QualifiedName(v.Schema, v.Name), v.Sql, v.Readers))],
             document.PureFunctions,
-            [.. document.OpaqueTargets.Select(n => new QualifiedName(n.Schema, n.Name))]),
+            [.. document.OpaqueTargets.Select(n => new QualifiedName(n.Schema, n.Name))])
+        {
+            Types = [.. document.Types.Select(n => new NodeTypes(n.Node, [.. n.Twins.Chunk(4).Select(t => new TypeTwin((TypeForm)t[0], t[1], t[2], t[3]))]))],
+        },
     };
 
     private static KeyScale? ScaleOf(GroupDocument group)

@@ -76,7 +76,10 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         var knowledge = names.Count == 0 ? SchemaKnowledge.Empty : new SchemaKnowledge(
             await ViewReader.ReadAsync(home, views, cancellationToken),
             await PureFunctionReader.ReadAsync(home, cancellationToken),
-            await TargetReader.ReadAsync(home, names, functions, cancellationToken));
+            await TargetReader.ReadAsync(home, names, functions, cancellationToken))
+        {
+            Types = await TypeReader.ReadAsync(connections, state.Nodes, state.Schema.Types, cancellationToken),
+        };
         var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions, knowledge), cancellationToken);
         if (changed is not null)
         {

@@ -3,6 +3,7 @@ using System.Globalization;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Sessions;
+using ShardProxy.DataPath.Types;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
@@ -30,6 +31,7 @@ internal sealed class CopyExecutor
     private readonly Dictionary<int, Leg> _legs = [];
     private readonly List<Leg> _order = [];
     private CopyMoments? _moments;
+    private bool _hasUnknownType;
 
     private CopyExecutor(Session session) => _session = session;
 
@@ -41,6 +43,7 @@ internal sealed class CopyExecutor
     {
         // The text is kept: the message buffer is reused by the data messages.
         var text = sql.ToArray();
+        var types = shape.Copy!.Format == CopyFormat.Binary ? CopyFields.Types(shape.Copy, plan.Tables[0]) : [];
         if (plan.Kind == RouteKind.CopyReplicated
             && await _session.Services.ReplicatedWrites.PrepareAsync(_session, plan, table, shape, new NodeCommand(text, null)).ConfigureAwait(false) is null)
         {
@@ -58,6 +61,14 @@ internal sealed class CopyExecutor
                 return null;
             }
 
+            var patch = server.Types is { } numbers && types.Any(numbers.ToNode.IsDeep) ? new RowPatch(numbers.ToNode, [.. types.Select(t => numbers.ToNode.IsDeep(t) ? t : 0)]) : null;
+            if (patch is not null && plan.Kind == RouteKind.CopyReplicated)
+            {
+                await AbandonAsync().ConfigureAwait(false);
+                _session.Fail(RoutingErrors.BinaryCopyTypes);
+                return null;
+            }
+
             server.HasWritten = true;
             var begun = await SideDialog.OrLostAsync(SideDialog.RunAsync(server, text)).ConfigureAwait(false);
             if (begun is null || !begun.IsOk)
@@ -68,7 +79,7 @@ internal sealed class CopyExecutor
             }
 
             response ??= begun.RowDescription;
-            var leg = new Leg(server, SideDialog.CollectAsync(server).AsTask());
+            var leg = new Leg(server, SideDialog.CollectAsync(server).AsTask(), patch);
             _legs.Add(node.Id, leg);
             _order.Add(leg);
         }
@@ -181,6 +192,11 @@ internal sealed class CopyExecutor
             return splitter.Refusal;
         }
 
+        if (_hasUnknownType)
+        {
+            return RoutingErrors.TypeUnknown;
+        }
+
         return splitter.PartialBytes > MaxRowBytes
             ? new ShardProxyError("54000", "SHP-407", "a row of COPY data is too long", "Check the line ends and quotes of the data.")
             : null;
@@ -195,6 +211,15 @@ internal sealed class CopyExecutor
             {
                 leg.Pending.Write(row);
             }
+        }
+        else if (_legs[nodeId] is { Patch: { } patch } leg)
+        {
+            // The proxy's own fields come behind the client's, which are the ones to be translated.
+            row = _moments is null ? row : _moments.Append(row);
+            var copy = leg.Pending.GetSpan(row.Length)[..row.Length];
+            row.CopyTo(copy);
+            _hasUnknownType |= !patch.TryApply(copy);
+            leg.Pending.Advance(row.Length);
         }
         else
         {
@@ -306,7 +331,7 @@ internal sealed class CopyExecutor
         }
     }
 
-    private sealed record Leg(ServerConnection Server, Task<DialogResult> Result)
+    private sealed record Leg(ServerConnection Server, Task<DialogResult> Result, RowPatch? Patch)
     {
         public ArrayBufferWriter<byte> Pending { get; } = new(BatchBytes * 2);
     }

@@ -103,6 +103,11 @@ internal static class FanOutExecutor
         {
             if (tag is not null)
             {
+                if (plan.ChangesSchema)
+                {
+                    await Types.BlockTypes.LearnAsync(session).ConfigureAwait(false);
+                }
+
                 MessageWriter.CString(session.Output, BackendTag.CommandComplete, tag);
             }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Sessions;
+using ShardProxy.DataPath.Types;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
 
@@ -20,7 +21,11 @@ internal abstract class FrameTransfer(ServerConnection server, int maxInspectedB
     private int _rest;
     private IBufferWriter<byte>? _restGoesTo;
 
-    /// <summary>Payload of the server's first error, or null.</summary>
+    // Null where the node numbers types as the home node does.
+    private readonly ReplyTranslation? _translation = server.Types is null ? null : new ReplyTranslation();
+    private bool _isUnknown;
+
+    /// <summary>Payload of the server's first error, or of the proxy's own where the rows have a type the client cannot be told; or null.</summary>
     public byte[]? Error { get; private set; }
 
     /// <summary>A part of a frame has gone to that writer, and the rest of it has not come.</summary>
@@ -69,15 +74,22 @@ internal abstract class FrameTransfer(ServerConnection server, int maxInspectedB
         while (FrameHeader.TryRead(left, MaxFrameBytes, out var header))
         {
             var isWhole = left.Length >= header.TotalBytes;
-            var isRow = IsRow(header.Tag);
-            if (!isWhole && !isRow && header.PayloadBytes <= maxInspectedBytes)
+            var isTranslated = _translation?.NeedsWhole(server, server.Types!, header) == true;
+            var isRow = !isTranslated && IsRow(header.Tag);
+            if (!isWhole && !isRow && (isTranslated || header.PayloadBytes <= maxInspectedBytes))
             {
                 break;
             }
 
             var payload = isWhole && !isRow ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default;
+            if (_translation?.TryTake(server, server.Types!, header.Tag, payload) == false)
+            {
+                Error ??= ClientReplies.Payload(Routing.RoutingErrors.TypeUnknown);
+                _isUnknown = true;
+            }
+
             Read(header.Tag, payload);
-            _restGoesTo = Route(header, payload);
+            _restGoesTo = _isUnknown && header.Tag is (BackendTag.RowDescription or BackendTag.DataRow) ? null : Route(header, payload);
             var taken = (int)Math.Min(header.TotalBytes, left.Length);
             _rest = header.TotalBytes - taken;
             Pass(left.Slice(0, taken), _restGoesTo);

@@ -18,7 +18,8 @@ internal static class ServerLoss
         SessionEnd.ThrowIfTold(session, server, wasPinned);
         session.IsDoomed |= server.IsPinned;
         Drop(session, server);
-        session.Fail(mayHaveWritten && !inBlock ? PoolErrors.OutcomeUnknown(server.Node.Name) : PoolErrors.Lost(server.Node.Name));
+        session.Fail(mayHaveWritten && !inBlock ? PoolErrors.OutcomeUnknown(server.Node.Name)
+            : session.Relay.HasUnknownType ? Routing.RoutingErrors.TypeUnknown : PoolErrors.Lost(server.Node.Name));
     }
 
     /// <summary>Whether a failure of reading or writing means that the server is gone, and not the client.</summary>

@@ -13,6 +13,16 @@ internal static class SeveralNodesExecutor
     public static async ValueTask<bool> RunAsync(Session session, Dispatch dispatch, StatementShape shape, NodeCommand command, bool describesRows)
     {
         var (plan, table) = (dispatch.Plan, dispatch.Table);
+        if (command.Parameters is not null && session.Services.Holder.Types.HasAny)
+        {
+            if (await CommandTypes.PrepareAsync(session, table, command).ConfigureAwait(false) is not { } prepared)
+            {
+                return false;
+            }
+
+            command = prepared;
+        }
+
         switch (plan.Kind)
         {
             case RouteKind.Aggregate:

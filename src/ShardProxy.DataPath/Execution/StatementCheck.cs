@@ -11,7 +11,7 @@ internal static class StatementCheck
     public static async ValueTask<DialogResult> RunAsync(ServerConnection server, ReadOnlyMemory<byte> sql, uint[] types)
     {
         server.UnnamedStatement = null;
-        MessageWriter.Parse(server.Output, ""u8, sql.Span, types.AsSpan());
+        MessageWriter.Parse(server.Output, ""u8, sql.Span, (server.Types?.TypesOnNode(types) ?? types).AsSpan());
         MessageWriter.Target(server.Output, FrontendTag.Describe, (byte)'S', ""u8);
         MessageWriter.Empty(server.Output, FrontendTag.Sync);
         server.Owed.Enqueue(ReplyKind.Sync, isHidden: true);

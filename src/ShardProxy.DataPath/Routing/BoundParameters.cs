@@ -147,6 +147,9 @@ internal sealed class BoundParameters
         output.Advance(4);
     }
 
+    /// <summary>Where a value that is not NULL stands in <see cref="Payload"/>.</summary>
+    public (int Offset, int Length) Place(int index) => _values[index];
+
     public bool IsNull(int index) => _values[index].Length < 0;
 
     public ReadOnlySpan<byte> Value(int index) => _payload.AsSpan(_values[index].Offset, _values[index].Length);

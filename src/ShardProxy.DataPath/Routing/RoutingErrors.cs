@@ -104,6 +104,13 @@ internal static class RoutingErrors
         NotSupported, "SHP-224", "a simple query or function call follows statements of the extended protocol without a Sync between them",
         "Send Sync before it, or use BEGIN.");
 
+    public static readonly ShardProxyError TypeUnknown = new(
+        NotSupported, "SHP-230", "a type in the statement or in its result is not known on every node it goes through",
+        "Types have to be made through the proxy, so that every node has them; one made just now is known when its transaction has ended. SHARD TABLE and REPLICATE TABLE bring a table's types to the nodes.");
+
+    public static readonly ShardProxyError BinaryCopyTypes = new(
+        NotSupported, "SHP-230", "binary COPY data may hold type numbers that differ between the nodes", "Use the text or csv format.");
+
     public static readonly ShardProxyError CopyFormat = new(
         NotSupported, "SHP-222", "COPY with these options cannot be split by key", "Use COPY … FROM STDIN in text, csv or binary format with a single-byte delimiter, line feeds as line ends, and the key columns named.");
 }

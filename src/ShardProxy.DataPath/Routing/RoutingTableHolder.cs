@@ -1,3 +1,4 @@
+using ShardProxy.DataPath.Types;
 using ShardProxy.Model.Routing;
 
 namespace ShardProxy.DataPath.Routing;
@@ -11,7 +12,14 @@ public sealed class RoutingTableHolder
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private RoutingTable _current;
 
-    public RoutingTableHolder(RoutingTable initial) => _current = initial;
+    public RoutingTableHolder(RoutingTable initial)
+    {
+        _current = initial;
+        Types.Update(initial.Schema.Types);
+    }
+
+    /// <summary>How the nodes number the user's types by that table.</summary>
+    internal TypeTables Types { get; } = new();
 
     /// <summary>The current table. Read it once a statement.</summary>
     public RoutingTable Current => Volatile.Read(ref _current);
@@ -28,6 +36,7 @@ public sealed class RoutingTableHolder
                 return false;
             }
 
+            Types.Update(table.Schema.Types);
             Volatile.Write(ref _current, table);
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

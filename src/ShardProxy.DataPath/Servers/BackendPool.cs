@@ -46,6 +46,9 @@ internal sealed class BackendPool
 
     public NodeLink Link { get; }
 
+    /// <summary>How its node numbers the user's types; null when as the home node does.</summary>
+    public Types.TypeTable? Types => _context.Types.Of(Key.NodeId);
+
     /// <summary>Connections, those being opened included.</summary>
     public int Open => Volatile.Read(ref _open);
 

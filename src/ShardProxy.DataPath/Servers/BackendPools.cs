@@ -22,10 +22,10 @@ internal sealed class BackendPools : IDisposable
     private readonly ITimer _sweeper;
     private int _isSweeping;
 
-    public BackendPools(LiveOptions live, ServerConnector connector, TimeProvider time, Random random)
+    public BackendPools(LiveOptions live, ServerConnector connector, TimeProvider time, Random random, Types.TypeTables types)
     {
         // Random is used by several pools at once; the shared generator is the only one of the framework made for that.
-        _context = new PoolContext(live, connector, time, new CoarseClock(time), random);
+        _context = new PoolContext(live, connector, time, new CoarseClock(time), random, types);
         _sweeper = time.CreateTimer(static s => ((BackendPools)s!).Sweep(), this, SweepEvery, SweepEvery);
     }
 

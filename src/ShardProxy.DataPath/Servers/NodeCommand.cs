@@ -17,6 +17,7 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
     public uint[]? ParameterTypes { get; init; }
 
     /// <summary>Writes it without flushing; one hidden reply is owed then.</summary>
+    /// <exception cref="Model.Errors.ShardProxyException">SHP-230: the server's node is not known to have a type of the parameters. Nothing was written.</exception>
     public void Send(ServerConnection server)
     {
         server.UnnamedStatement = null;
@@ -28,8 +29,9 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
 
         var output = server.Output;
         var types = ParameterTypes ?? parameters.TypeOids;
-        MessageWriter.Parse(output, ""u8, Sql.Span, types.AsSpan());
-        var body = parameters.Payload[parameters.BodyOffset..(TextResults ? parameters.ResultFormatsOffset : parameters.PayloadBytes)];
+        var payload = server.Types?.ValuesOnNode(parameters, types) is { Length: > 0 } translated ? translated : parameters.Payload;
+        MessageWriter.Parse(output, ""u8, Sql.Span, (server.Types?.TypesOnNode(types) ?? types).AsSpan());
+        var body = payload[parameters.BodyOffset..(TextResults ? parameters.ResultFormatsOffset : parameters.PayloadBytes)];
         MessageWriter.Header(output, FrontendTag.Bind, 2 + body.Length + (TextResults ? 2 : 0));
         MessageWriter.Text(output, ""u8);
         MessageWriter.Text(output, ""u8);

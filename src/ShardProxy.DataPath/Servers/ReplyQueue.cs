@@ -1,4 +1,5 @@
 using ShardProxy.DataPath.Sessions;
+using ShardProxy.DataPath.Types;
 
 namespace ShardProxy.DataPath.Servers;
 
@@ -22,9 +23,10 @@ internal enum ReplyKind : byte
 /// <summary>One owed reply.</summary>
 /// <param name="Kind">What was asked.</param>
 /// <param name="IsHidden">The proxy asked on its own account: the client must not see the answer.</param>
-/// <param name="Statement">The statement a Parse is for.</param>
+/// <param name="Statement">The statement a Parse or Describe is for.</param>
 /// <param name="CanonicalId">The canonical statement that a Parse makes on the server or a Close ends there; 0 for none.</param>
-internal readonly record struct OwedReply(ReplyKind Kind, bool IsHidden, PreparedStatement? Statement = null, long CanonicalId = 0);
+/// <param name="Reading">How the rows of an Execute are to be translated; null for not at all.</param>
+internal readonly record struct OwedReply(ReplyKind Kind, bool IsHidden, PreparedStatement? Statement = null, long CanonicalId = 0, ResultReading? Reading = null);
 
 /// <summary>
 /// Ring buffer of owed replies; grows, and is drained at <see cref="Capacity"/>. A connection with anything owed never goes back to a
@@ -43,7 +45,7 @@ internal sealed class ReplyQueue
 
     public OwedReply Peek() => _ring[_head];
 
-    public void Enqueue(ReplyKind kind, bool isHidden, PreparedStatement? statement = null, long canonicalId = 0)
+    public void Enqueue(ReplyKind kind, bool isHidden, PreparedStatement? statement = null, long canonicalId = 0, ResultReading? reading = null)
     {
         if (_count == _ring.Length)
         {
@@ -57,7 +59,7 @@ internal sealed class ReplyQueue
             _head = 0;
         }
 
-        _ring[(_head + _count) & (_ring.Length - 1)] = new OwedReply(kind, isHidden, statement, canonicalId);
+        _ring[(_head + _count) & (_ring.Length - 1)] = new OwedReply(kind, isHidden, statement, canonicalId, reading);
         _count++;
     }
 

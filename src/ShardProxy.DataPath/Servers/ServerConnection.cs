@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using ShardProxy.DataPath.Sessions;
+using ShardProxy.DataPath.Types;
 using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
@@ -75,6 +76,12 @@ internal sealed class ServerConnection : IAsyncDisposable
             return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0;
         }
     }
+
+    /// <summary>How its node numbers the user's types; null when as the home node does.</summary>
+    public TypeTable? Types => TypesInBlock ?? Pool?.Types;
+
+    /// <summary>As its open transaction has made them; null when it has made none.</summary>
+    public TypeTable? TypesInBlock { get; set; }
 
     /// <summary>Replies owed, in order.</summary>
     public ReplyQueue Owed { get; } = new();
@@ -246,7 +253,7 @@ internal sealed class ServerConnection : IAsyncDisposable
                 Statements.Restore(kept);
             }
         }
-        else if (request.Statement is { } statement)
+        else if (request is { Kind: ReplyKind.Parse, Statement: { } statement })
         {
             if (request.CanonicalId != 0 && request.CanonicalId != kept)
             {

@@ -1,4 +1,5 @@
 using System.Text;
+using ShardProxy.DataPath.Sessions;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
 
@@ -100,6 +101,8 @@ internal static class SideDialog
         var rows = new List<byte[]?[]>();
         var notices = new List<byte[]>();
         var isTruncated = false;
+        var isUnknown = false;
+        Types.RowPatch? patch = null;
         try
         {
             while (server.Owed.Count > 0)
@@ -122,11 +125,14 @@ internal static class SideDialog
                         break;
                     case BackendTag.RowDescription:
                         rowDescription = payload;
+                        isUnknown |= server.Types?.TryDescribeRow(payload, out _, out patch) == false;
                         break;
                     case BackendTag.ParameterDescription:
-                        parameterTypes = Types(payload);
+                        isUnknown |= server.Types?.TryDescribeParameters(payload, out _) == false;
+                        parameterTypes = ParameterTypes(payload);
                         break;
                     case BackendTag.DataRow:
+                        isUnknown |= patch?.TryApply(payload.AsSpan()) == false;
                         if (rows.Count < MaxRows)
                         {
                             rows.Add(Values(payload));
@@ -169,10 +175,16 @@ internal static class SideDialog
             throw e as EndOfStreamException ?? new EndOfStreamException("the server was lost", e);
         }
 
+        if (isUnknown && error is null)
+        {
+            error = ClientReplies.Payload(Routing.RoutingErrors.TypeUnknown);
+            fields = ErrorFields.Read(error);
+        }
+
         return new DialogResult(tagText, error, fields, rows, rowDescription) { Notices = notices, IsTruncated = isTruncated, ParameterTypes = parameterTypes };
     }
 
-    private static uint[] Types(byte[] parameterDescription)
+    private static uint[] ParameterTypes(byte[] parameterDescription)
     {
         var reader = new PayloadReader(parameterDescription);
         var types = new uint[reader.ReadInt16()];

@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using ShardProxy.Model.Errors;
+using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Sessions;
@@ -13,6 +15,14 @@ internal static class ClientReplies
         var detail = error.Detail is null ? error.Code : $"{error.Code}: {error.Detail}";
         MessageWriter.ErrorOrNotice(client, BackendTag.ErrorResponse, severity, error.SqlState, error.Message, detail, error.Hint,
             error.Position?.ToString(System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>The payload of an error of ours, in the place of a server's.</summary>
+    public static byte[] Payload(ShardProxyError error)
+    {
+        var written = new ArrayBufferWriter<byte>();
+        MessageWriter.ErrorOrNotice(written, BackendTag.ErrorResponse, "ERROR", error.SqlState, error.Message, error.Code, error.Hint);
+        return written.WrittenSpan[FrameHeader.Bytes..].ToArray();
     }
 
     /// <summary>An error with PostgreSQL's own wording where the proxy answers in its place.</summary>

@@ -51,7 +51,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         {
             await pipeline.UseAsync(bound).ConfigureAwait(false);
             MessageWriter.Target(bound.Output, FrontendTag.Describe, kind, payload.Span[1..^1]);
-            bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+            bound.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false, names.FindPortal(name)!.Statement);
             bound.HasUnsynced = true;
             return;
         }
@@ -64,7 +64,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         {
             pipeline.Provide(server, statement);
             MessageWriter.Target(server.Output, FrontendTag.Describe, kind, statement.ServerName);
-            server.Owed.Enqueue(ReplyKind.DescribeStatement, isHidden: false);
+            server.Owed.Enqueue(ReplyKind.DescribeStatement, isHidden: false, statement);
             server.HasUnsynced = true;
             return;
         }

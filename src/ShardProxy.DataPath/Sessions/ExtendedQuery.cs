@@ -260,8 +260,7 @@ internal sealed class ExtendedQuery(Session session)
                     await _pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
                 }
 
-                _pipeline.Provide(server, statement);
-                StatementProvision.WriteBind(server, portal, portalName);
+                await TypedStatements.BindAsync(_pipeline, server, portal, portalName).ConfigureAwait(false);
                 portal.Server = server;
                 return;
             }
@@ -331,9 +330,7 @@ internal sealed class ExtendedQuery(Session session)
                 await CursorNodes.CloseElsewhereAsync(session, server).ConfigureAwait(false);
             }
 
-            MessageWriter.Raw(server.Output, FrontendTag.Execute, payload.Span);
-            server.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
-            server.HasUnsynced = true;
+            TypedStatements.WriteExecute(server, portal, name, payload.Span);
             server.HasWritten |= !server.Key.IsWorkspace && SimpleQuery.MayWrite(portal.Statement.Shape);
             _pipeline.Add(portal, server);
             if (portal.Statement.Shape.Kind == StatementKind.Copy)

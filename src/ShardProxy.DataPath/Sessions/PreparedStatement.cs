@@ -34,6 +34,12 @@ internal sealed class PreparedStatement(string name, byte[] sql, byte[] encodedT
 
     public uint[] TypeOids { get; } = typeOids;
 
+    /// <summary>The parameters' types by the home node's numbers, as a server has told them; null while none that numbers them otherwise was asked.</summary>
+    public uint[]? ParameterTypes { get; set; }
+
+    /// <summary>The result columns' types likewise.</summary>
+    public uint[]? ResultTypes { get; set; }
+
     public StatementShape Shape { get; } = shape;
 
     public LiteralList Literals { get; } = literals;

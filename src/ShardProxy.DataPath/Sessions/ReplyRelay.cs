@@ -3,27 +3,12 @@ using System.Buffers.Text;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using ShardProxy.DataPath.Servers;
+using ShardProxy.DataPath.Types;
 using ShardProxy.Model.Fleet;
 using ShardProxy.Wire.Framing;
 using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Sessions;
-
-/// <summary>Why a relay returned.</summary>
-internal enum RelayStop
-{
-    /// <summary>Nothing is owed any more.</summary>
-    Done,
-
-    /// <summary>The server waits for COPY data from the client.</summary>
-    CopyIn,
-
-    /// <summary>The read was cancelled by the caller before anything more came.</summary>
-    Interrupted,
-
-    /// <summary>The server's connection ended.</summary>
-    ServerLost,
-}
 
 /// <summary>
 /// Forwards one server's replies to the client by header and byte count (law 7): a DataRow is never looked into, whole runs of
@@ -44,6 +29,8 @@ internal sealed class ReplyRelay(PipeWriter client)
     // An error of the proxy's own that the client gets in place of the server's at hand.
     private Model.Errors.ShardProxyError? _instead;
 
+    private ReplyTranslation? _translation;
+
     // The server waits for COPY data, and the one who passes it on has not been told yet: the answer was read while something else was under way.
     private bool _isCopyIn;
 
@@ -55,6 +42,9 @@ internal sealed class ReplyRelay(PipeWriter client)
 
     /// <summary>The first error of the current statement, or null.</summary>
     public ErrorFields? Error { get; private set; }
+
+    /// <summary>The server was given up because its reply has a type that the client cannot be told.</summary>
+    public bool HasUnknownType { get; private set; }
 
     /// <summary>Anything was forwarded to the client since <see cref="Reset"/>.</summary>
     public bool HasForwarded { get; private set; }
@@ -110,6 +100,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         Error = null;
         HasForwarded = false;
         GateErrorHeld = false;
+        HasUnknownType = false;
         CancelReason = null;
         _isCopyIn = false;
     }
@@ -260,6 +251,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         var left = buffer;
         var runStart = buffer.Start; // first byte of the run that will be copied to the client
         var stop = RelayStop.Done;
+        var types = server.Types;
         if (_restBytes > 0)
         {
             var take = (int)Math.Min(_restBytes, left.Length);
@@ -275,12 +267,22 @@ internal sealed class ReplyRelay(PipeWriter client)
         while (FrameHeader.TryRead(left, MaxFrameBytes, out var header))
         {
             var isWhole = left.Length >= header.TotalBytes;
-            if (!isWhole && NeedsWhole(header))
+            if (!isWhole && (NeedsWhole(header) || (types is not null && (_translation ??= new ReplyTranslation()).NeedsWhole(server, types, header))))
             {
                 break;
             }
 
-            var visible = Handle(server, header, isWhole ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default, ref stop);
+            var payload = isWhole ? left.Slice(FrameHeader.Bytes, header.PayloadBytes) : default;
+            if (types is not null && !(_translation ??= new ReplyTranslation()).TryTake(server, types, header.Tag, payload))
+            {
+                // What the client has got so far is right; the rest of the reply is not for it.
+                server.MarkBroken();
+                HasUnknownType = true;
+                stop = RelayStop.ServerLost;
+                break;
+            }
+
+            var visible = Handle(server, header, payload, ref stop);
             var take = (int)Math.Min(header.TotalBytes, left.Length);
             Bytes += take;
             if (!visible)

@@ -309,8 +309,8 @@ internal sealed class ServerPipeline(Session session)
     public void Provide(ServerConnection server, PreparedStatement statement)
     {
         var isPending = PendingParse == statement;
-        PendingParse = isPending ? null : PendingParse;
         StatementProvision.Provide(server, statement, isPending);
+        PendingParse = isPending ? null : PendingParse;
     }
 
     /// <summary>Gives the server the protocol's statement that a SQL statement names: <see cref="StatementNames"/>.</summary>

@@ -205,6 +205,7 @@ internal sealed class SessionTransaction
         IsImplicit = false;
         LostNode = null;
         Number++;
+        _participants.ForEach(static p => p.TypesInBlock = null);
         _participants.Clear();
         _savepoints.Clear();
         _settings.Clear();

@@ -234,6 +234,11 @@ internal sealed class SimpleQuery(Session session)
             await CursorNodes.CloseElsewhereAsync(session, server).ConfigureAwait(false);
         }
 
+        if (server.Types is not null && shape.Kind == StatementKind.Copy && !await TypedStatements.MayCopyAsync(session, server, shape, text).ConfigureAwait(false))
+        {
+            return SingleOutcome.Lost;
+        }
+
         var relay = session.Relay;
         relay.HoldsGateError = session.Transaction.State == BlockState.Idle && dispatch.Plan.Kind == RouteKind.ByKey && dispatch.Plan.IsWrite;
         var restores = TransparentCommands.Restores(session, shape);

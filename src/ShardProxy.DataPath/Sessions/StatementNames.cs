@@ -101,6 +101,7 @@ internal static class StatementNames
         }
 
         var bytes = Encoding.UTF8.GetBytes(name);
+        var types = wanted is null ? null : TypedStatements.TypesOn(server, wanted);
         if (isKnown)
         {
             WriteClose(server, bytes);
@@ -108,7 +109,7 @@ internal static class StatementNames
 
         if (wanted is not null)
         {
-            MessageWriter.Parse(server.Output, bytes, wanted.Sql, wanted.EncodedTypes);
+            TypedStatements.WriteParse(server, bytes, wanted, types);
             server.Owed.Enqueue(ReplyKind.Parse, isHidden: true, wanted);
         }
 

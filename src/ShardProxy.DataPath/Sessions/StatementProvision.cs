@@ -24,17 +24,18 @@ internal static class StatementProvision
             return;
         }
 
+        var types = TypedStatements.TypesOn(server, statement);
         if (has)
         {
             // Somebody else prepared it here, perhaps before DDL the proxy knows nothing of: what this client parses now is what it gets.
             MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', statement.ServerName);
             server.Owed.Enqueue(ReplyKind.Close, isHidden: true, canonicalId: statement.CanonicalId);
-            MessageWriter.Parse(server.Output, statement.ServerName, statement.Sql, statement.EncodedTypes);
+            TypedStatements.WriteParse(server, statement.ServerName, statement, types);
             server.Owed.Enqueue(ReplyKind.Parse, isHidden: false, statement, statement.CanonicalId);
         }
         else
         {
-            MessageWriter.Parse(server.Output, statement.ServerName, statement.Sql, statement.EncodedTypes);
+            TypedStatements.WriteParse(server, statement.ServerName, statement, types);
             server.Owed.Enqueue(ReplyKind.Parse, isHidden: !isPending, statement, statement.CanonicalId);
             if (statement.CanonicalId == 0)
             {
@@ -58,7 +59,9 @@ internal static class StatementProvision
     /// <summary>Writes a portal's Bind with the statement's name on the server.</summary>
     public static void WriteBind(ServerConnection server, Portal portal, string portalName, bool isHidden = false)
     {
-        var body = portal.Parameters.Payload[portal.Parameters.BodyOffset..];
+        var types = portal.Statement.ParameterTypes ?? portal.Statement.TypeOids;
+        var payload = server.Types?.ValuesOnNode(portal.Parameters, types) is { Length: > 0 } translated ? translated : portal.Parameters.Payload;
+        var body = payload[portal.Parameters.BodyOffset..];
         var serverName = portal.Statement.ServerName;
         var nameBytes = portalName.Length == 0 ? [] : Encoding.UTF8.GetBytes(portalName);
         MessageWriter.Header(server.Output, FrontendTag.Bind, nameBytes.Length + 1 + serverName.Length + 1 + body.Length);

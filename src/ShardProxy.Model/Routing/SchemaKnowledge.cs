@@ -36,6 +36,9 @@ public sealed class SchemaKnowledge
     /// <summary>Relations, sorted, whose writing runs code that names placed tables: triggers, rules, defaults, checks, policies.</summary>
     public ImmutableArray<QualifiedName> OpaqueTargets { get; }
 
+    /// <summary>How nodes that number the user's types otherwise than the home node number them, by node id.</summary>
+    public ImmutableArray<NodeTypes> Types { get; init; } = [];
+
     public ViewDefinition? FindView(QualifiedName name) => _views.GetValueOrDefault(name);
 
     public bool IsPureFunction(string name) => _pureFunctions.Contains(name);
@@ -48,6 +51,7 @@ public sealed class SchemaKnowledge
     public bool SameAs(SchemaKnowledge other)
     {
         ArgumentNullException.ThrowIfNull(other);
-        return Views.SequenceEqual(other.Views) && PureFunctions.SequenceEqual(other.PureFunctions) && OpaqueTargets.SequenceEqual(other.OpaqueTargets);
+        return Views.SequenceEqual(other.Views) && PureFunctions.SequenceEqual(other.PureFunctions) && OpaqueTargets.SequenceEqual(other.OpaqueTargets)
+            && Types.SequenceEqual(other.Types);
     }
 }

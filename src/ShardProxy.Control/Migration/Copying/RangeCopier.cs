@@ -95,11 +95,12 @@ internal static class RangeCopier
     public static async Task PipeTextAsync(
         NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CancellationToken cancellationToken)
     {
-        var buffer = ArrayPool<char>.Shared.Rent(BufferBytes);
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
-            using var reader = await source.BeginTextExportAsync(from, cancellationToken);
-            await using var writer = await target.BeginTextImportAsync(to, cancellationToken);
+            // The streams under Npgsql's reader and writer: bytes pass as they are, and the end of an empty table is waited for without blocking a thread.
+            await using var reader = ((StreamReader)await source.BeginTextExportAsync(from, cancellationToken)).BaseStream;
+            await using var writer = (NpgsqlRawCopyStream)((StreamWriter)await target.BeginTextImportAsync(to, cancellationToken)).BaseStream;
             try
             {
                 int read;
@@ -108,22 +109,19 @@ internal static class RangeCopier
                     await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
 
                     // In text form a line feed inside a value is written as \n, so the bare ones are row ends.
-                    copied(buffer.AsSpan(0, read).Count('\n'));
+                    copied(buffer.AsSpan(0, read).Count((byte)'\n'));
                 }
             }
             catch
             {
-                if (writer is NpgsqlCopyTextWriter copy)
-                {
-                    await copy.CancelAsync();
-                }
-
+                // Disposing the writer would otherwise end the COPY as if all had been sent.
+                await writer.CancelAsync();
                 throw;
             }
         }
         finally
         {
-            ArrayPool<char>.Shared.Return(buffer);
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }
