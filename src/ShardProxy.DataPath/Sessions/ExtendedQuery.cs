@@ -473,7 +473,7 @@ internal sealed class ExtendedQuery(Session session)
         _pipeline.HasExecuted = false;
         if (session.Transaction.IsImplicit)
         {
-            await OwnPortals.EndBlockAsync(session).ConfigureAwait(false);
+            await ImplicitBlock.EndAsync(session).ConfigureAwait(false);
         }
 
         session.Activity.EndStatement(session.Transaction.State == BlockState.Idle);

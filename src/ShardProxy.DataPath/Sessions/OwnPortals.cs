@@ -33,9 +33,9 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
             await pipeline.SyncServerAsync().ConfigureAwait(false);
             await SessionCommands.RunAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false);
         }
-        else if (session.Transaction.State == BlockState.Idle && pipeline.HasExecuted)
+        else if (session.Transaction.State == BlockState.Idle && pipeline.HasExecuted && !IsBlockable(portal))
         {
-            // What was executed before is an implicit transaction with it, on one node.
+            // What was executed before is an implicit transaction with it.
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
         else if (portal.HasRun && IsRead(portal) && portal.Dispatch.Plan.Kind != RouteKind.Enclosed)
@@ -52,10 +52,14 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         }
         else
         {
-            if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
+            // From the first of them to the Sync it is one transaction, over whatever nodes: the proxy's own block holds it together.
+            if (session.Transaction.State == BlockState.Idle && pipeline.HasExecuted)
             {
-                // From here to the Sync it is one transaction, over whatever nodes: the proxy's own block holds it together.
-                session.Transaction.Begin(session.Settings, null, isImplicit: true);
+                await ImplicitBlock.BeginBehindAsync(session, pipeline).ConfigureAwait(false);
+            }
+            else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
+            {
+                ImplicitBlock.Begin(session);
             }
 
             portal.HasRun = true;
@@ -70,19 +74,6 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
 
         // An error of these commands has been written: the rest of the pipeline is skipped.
         pipeline.SkipToSync |= session.Errors != errors;
-    }
-
-    /// <summary>Ends the block that was opened for a pipeline, at its Sync: commits it if nothing has failed.</summary>
-    public static async ValueTask EndBlockAsync(Session session)
-    {
-        if (session.Transaction.State == BlockState.Failed)
-        {
-            await TransactionExecutor.RollbackBlockAsync(session).ConfigureAwait(false);
-        }
-        else
-        {
-            await TransactionExecutor.CommitBlockAsync(session).ConfigureAwait(false);
-        }
     }
 
     private static bool IsBlockable(Portal portal) => !portal.Statement.Shape.ForbidsTransactionBlock && portal.Dispatch.Plan.Kind != RouteKind.BroadcastOutside;

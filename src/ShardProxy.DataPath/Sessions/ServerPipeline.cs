@@ -139,7 +139,6 @@ internal sealed class ServerPipeline(Session session)
         }
 
         LeavesState = false;
-
         _executed.Clear();
     }
 
@@ -200,13 +199,13 @@ internal sealed class ServerPipeline(Session session)
 
     private async ValueTask LeaveAsync()
     {
-        if (session.Transaction.State == BlockState.Idle && HasExecuted)
-        {
-            throw new ShardProxyException(RoutingErrors.PipelineNodes);
-        }
-
         await DrainAsync().ConfigureAwait(false);
         ThrowIfSkipped();
+        if (session.Transaction.State == BlockState.Idle && HasExecuted)
+        {
+            await ImplicitBlock.BeginBehindAsync(session, this).ConfigureAwait(false);
+        }
+
         await SyncServerAsync().ConfigureAwait(false);
         Server = null;
     }

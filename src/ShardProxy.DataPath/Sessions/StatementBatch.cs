@@ -208,7 +208,7 @@ internal sealed class StatementBatch(Session session, Func<StatementShape, ReadO
         text = text.ToArray(); // a reply may take its place
         if (isImplicit)
         {
-            session.Transaction.Begin(session.Settings, null, isImplicit: true);
+            ImplicitBlock.Begin(session);
         }
 
         var errors = session.Errors;

@@ -15,7 +15,7 @@ internal static class CompatibilityClaims
         ["Prepared statements of the protocol"] = By("SameAsPostgresTests.TheSameMessagesComeBackWhileOtherClientsUseTheServers", "ShardedTests.PreparedStatementsFollowTheirKeysOverServers", "PreparedMemoryTests.AClientsStatementsAreBoundedInBytes"),
         ["Names of prepared statements"] = By("SameAsPostgresTests.TheSameMessagesComeBack", "UnshardedTests.NamesOfStatementsAreShared", "SameAsPostgresTests.AnExecuteIsRoutedByItsStatement"),
         ["A pipeline outside a transaction block that touches several nodes"] =
-            By("ShardedTests.APipelineOutsideABlockStaysOnOneNode", "ShardedTests.APipelineFromAWriteOverSeveralNodesOnIsOneTransaction"),
+            By("ShardedTests.APipelineOutsideABlockIsOneTransactionOverItsNodes", "SpreadPipelineTests.PipelinesOutsideABlockAreOneTransactionOverTheNodes", "ShardedTests.APipelineFromAWriteOverSeveralNodesOnIsOneTransaction"),
         ["A simple query or function call behind executed statements, without a Sync between"] =
             By("UnshardedTests.AQueryDoesNotEndAnImplicitTransactionOfThePipeline", "SameAsPostgresTests.TheSameMessagesComeBack"),
         ["Several statements in one query string"] = By(

@@ -81,11 +81,45 @@ internal sealed class SpreadPipelineTests : DataPathFixture
         }
     }
 
-    private static IEnumerable<Step> Request(Random random, int number)
+    /// <summary>Outside a block a pipeline is one transaction to its Sync, on whatever nodes its statements lie, and whatever fails in its middle.</summary>
+    [Test]
+    public async Task PipelinesOutsideABlockAreOneTransactionOverTheNodes()
+    {
+        var seed = Environment.TickCount;
+        TestContext.Out.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        using var spread = await Proxy.LoginAsync();
+        using var whole = await Proxy.LoginAsync();
+        for (var round = 0; round < 150; round++)
+        {
+            var messages = Enumerable.Range(0, random.Next(1, 7)).SelectMany(i => Request(random, i, inBlock: false)).Append(new Step("Sync", _ => Sync())).ToList();
+            var what = $"seed {seed}, round {round}: {string.Join(", ", messages.Select(m => m.Name))}";
+            await whole.SendAsync([.. messages.Select(m => m.Message("plain"))]);
+            await spread.SendAsync([.. messages.Select(m => m.Message("a"))]);
+            var expected = await whole.ReadUntilReadyAsync();
+            var actual = await spread.ReadUntilReadyAsync();
+            Assert.That((actual.Types, actual.SqlState), Is.EqualTo((expected.Types, expected.SqlState)), $"{what}\n{actual}\ninstead of\n{expected}");
+            Assert.That(actual.Rows, Is.EqualTo(expected.Rows), what);
+            var rows = (await spread.QueryAsync("SELECT id, v FROM a ORDER BY id")).Rows;
+            Assert.That(rows, Is.EqualTo((await whole.QueryAsync("SELECT id, v FROM plain ORDER BY id")).Rows), what);
+            foreach (var client in new[] { spread, whole })
+            {
+                await client.SendAsync([.. Enumerable.Range(0, 7).Select(i => CloseStatement($"s{i}")), Sync()]);
+                await client.ReadUntilReadyAsync();
+            }
+        }
+
+        Assert.That((await OnEachNodeAsync("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()")).SelectMany(c => c), Is.All.EqualTo("0"));
+    }
+
+    private static IEnumerable<Step> Request(Random random, int number, bool inBlock = true)
     {
         var id = random.Next(0, Rows + (Rows / 2));
-        var (verb, text) = random.Next(6) switch
+        var (verb, text) = random.Next(inBlock ? 6 : 8) switch
         {
+            (3 or 4) and var i when !inBlock => i == 3 ? ("delete", "DELETE FROM {0} WHERE id = $1") : ("update all", "UPDATE {0} SET v = v || $1 WHERE id % 10 = 3"),
+            6 => ("insert many", "INSERT INTO {0} SELECT g + $1, 'many' FROM generate_series(1, 5) g"),
+            7 => ("count", "SELECT count(*), max(v) FROM {0} WHERE id <> $1"),
             0 => ("insert", "INSERT INTO {0} VALUES ($1, 'new')"),
             1 => ("update", "UPDATE {0} SET v = v || 'x' WHERE id = $1 RETURNING v"),
             2 => ("divide", "SELECT 1 / (id - $1) FROM {0} WHERE id = $1"),
