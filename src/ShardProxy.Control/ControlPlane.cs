@@ -32,6 +32,7 @@ public sealed class ControlPlane : IAsyncDisposable
     private readonly MigrationManager _migrations;
     private readonly TableDistributor _tables;
     private readonly SchemaRefresher _schema;
+    private readonly DriftMonitor _drift;
     private readonly RangeSplitter _ranges;
     private readonly InDoubtResolver _inDoubt;
     private readonly CancellationTokenSource _stop = new();
@@ -58,6 +59,7 @@ public sealed class ControlPlane : IAsyncDisposable
         _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
         _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
         _schema = new SchemaRefresher(_catalog, _connections, fleet);
+        _drift = new DriftMonitor(_catalog, _connections);
         _ranges = new RangeSplitter(_catalog, fleet, _migrations.MigrationOf);
         _inDoubt = new InDoubtResolver(_catalog, _connections, options.InDoubtAge);
         Sequences = new SequenceSource(_catalog, _connections);
@@ -86,6 +88,7 @@ public sealed class ControlPlane : IAsyncDisposable
         _background = Task.WhenAll(
             EveryAsync(_options.Lease / 3, RenewLeaseAsync),
             EveryAsync(_options.InDoubtInterval, _inDoubt.ResolveAsync),
+            EveryAsync(_options.DriftInterval, CompareNodesAsync, isRound: false),
             EveryAsync(_options.KeyLearningInterval, new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync));
     }
 
@@ -145,6 +148,9 @@ public sealed class ControlPlane : IAsyncDisposable
 
     /// <summary>SHOW MIGRATIONS from memory, with the names of the given nodes.</summary>
     public ImmutableArray<MigrationView> ListMigrations(ImmutableArray<Node> nodes) => _migrations.List(nodes);
+
+    /// <summary>SHOW DRIFT: where placed tables are not the same on all nodes, as of the last comparison.</summary>
+    public ImmutableArray<TableDifference> Drift => _drift.Differences;
 
     /// <summary>To be called after DDL that went through the proxy.</summary>
     public Task<bool> RefreshSchemaAsync(CancellationToken cancellationToken) => _schema.RefreshAsync(cancellationToken);
@@ -213,6 +219,7 @@ public sealed class ControlPlane : IAsyncDisposable
         await _background;
         await _migrations.DisposeAsync();
         _tables.Dispose();
+        _schema.Dispose();
         if (_lease is { } lease)
         {
             try
@@ -278,14 +285,25 @@ public sealed class ControlPlane : IAsyncDisposable
         return 0;
     }
 
-    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run)
+    // What was done on a node directly nobody tells. It only reads, and may take its time: the lease is renewed meanwhile.
+    private async Task<int> CompareNodesAsync(CancellationToken cancellationToken)
+    {
+        await _schema.RefreshAsync(cancellationToken);
+        return await _drift.CheckAsync(cancellationToken);
+    }
+
+    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run, bool isRound = true)
     {
         using var timer = new PeriodicTimer(interval, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                await _rounds.WaitAsync(_stop.Token);
+                if (isRound)
+                {
+                    await _rounds.WaitAsync(_stop.Token);
+                }
+
                 try
                 {
                     if (!_isSuspended)
@@ -299,7 +317,10 @@ public sealed class ControlPlane : IAsyncDisposable
                 }
                 finally
                 {
-                    _rounds.Release();
+                    if (isRound)
+                    {
+                        _rounds.Release();
+                    }
                 }
             }
         }

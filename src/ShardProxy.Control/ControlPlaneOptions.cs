@@ -35,6 +35,9 @@ public sealed record ControlPlaneOptions
     /// <summary>How often ranges of RANGE groups whose keys are not known yet are looked for.</summary>
     public TimeSpan KeyLearningInterval { get; init; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>How often the nodes' tables and types are compared, for what was done on a node directly.</summary>
+    public TimeSpan DriftInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How long the lease on the control plane lasts without renewal.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -14,6 +14,8 @@ public sealed record AdminBackend
 
     public required IMigrationView Migrations { get; init; }
 
+    public required IDriftView Drift { get; init; }
+
     public required IPlannerView Planner { get; init; }
 
     public required Model.Views.IDataPlaneView DataPlane { get; init; }

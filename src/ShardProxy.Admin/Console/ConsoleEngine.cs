@@ -102,6 +102,7 @@ public sealed class ConsoleEngine : IConsole
         ConsoleView.Forecasts => new(_views.Control.Forecasts()),
         ConsoleView.Plans => new(_views.Control.Plans()),
         ConsoleView.Migrations => new(_views.Control.Migrations()),
+        ConsoleView.Drift => new(_views.Control.Drift()),
         ConsoleView.Sessions => new(_views.Proxy.Sessions()),
         ConsoleView.Pools => new(_views.Proxy.Pools()),
         ConsoleView.Statements => new(_views.Proxy.Statements()),

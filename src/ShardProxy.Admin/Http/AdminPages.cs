@@ -70,6 +70,7 @@ public sealed class AdminPages
         "/api/forecasts" => _views.Control.Forecasts(),
         "/api/plans" => _views.Control.Plans(),
         "/api/migrations" => _views.Control.Migrations(),
+        "/api/drift" => _views.Control.Drift(),
         "/api/version" => _views.Proxy.Version(),
         _ => null,
     };

@@ -30,6 +30,7 @@ public sealed class ControlMetrics : IDisposable
         DurationHistogram.Publish(_meter, MetricCatalog.MigrationStall, () => [_totals.Read().Stalls]);
         _meter.CreateObservableGauge(MetricCatalog.Ranges.Name, RangesByNode);
         _meter.CreateObservableGauge(MetricCatalog.NodeUp.Name, NodesUp);
+        _meter.CreateObservableGauge(MetricCatalog.SchemaDrift.Name, DriftByNode);
     }
 
     /// <summary>The meter, for a listener that wants only this instance.</summary>
@@ -88,6 +89,12 @@ public sealed class ControlMetrics : IDisposable
     {
         var routing = _backend.Topology.Current;
         return routing.Nodes.Select(node => new Measurement<long>(routing.Groups.Sum(g => g.Ranges.Count(r => r.NodeId == node.Id)), Node(node.Name)));
+    }
+
+    private IEnumerable<Measurement<long>> DriftByNode()
+    {
+        var drift = _backend.Drift.Drift();
+        return _backend.Topology.Current.Nodes.Where(n => !n.IsHome).Select(n => new Measurement<long>(drift.Count(d => d.Node == n.Name), Node(n.Name)));
     }
 
     private IEnumerable<Measurement<long>> NodesUp() => _backend.Topology.Current.Nodes

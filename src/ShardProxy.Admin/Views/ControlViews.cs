@@ -71,6 +71,10 @@ internal sealed class ControlViews(AdminBackend backend)
                 m.Error))]);
     }
 
+    public ViewTable Drift() => new(
+        [Text("schema"), Text("table"), Text("node"), Text("difference")],
+        [.. backend.Drift.Drift().Select(d => Row(d.Table.Schema, d.Table.Name, d.Node, d.Difference))]);
+
     /// <summary>A node's name; its number when it has been removed since.</summary>
     private string NodeName(int nodeId) =>
         backend.Topology.Current.Nodes.FirstOrDefault(n => n.Id == nodeId)?.Name ?? nodeId.ToString(CultureInfo.InvariantCulture);

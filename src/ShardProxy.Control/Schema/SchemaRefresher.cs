@@ -13,8 +13,11 @@ namespace ShardProxy.Control.Schema;
 /// After DDL: reads again from the home node what routing depends on, namely the columns of placed tables, tables that were dropped, and the
 /// views and functions that read placed tables. Publishes only when something changed.
 /// </summary>
-public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections connections, IProxyFleet fleet)
+public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections connections, IProxyFleet fleet) : IDisposable
 {
+    // What is read is made true before the next one reads: else the older of two could be the last to be written.
+    private readonly SemaphoreSlim _one = new(1, 1);
+
     private static readonly TimeSpan PublishDeadline = TimeSpan.FromSeconds(30);
 
     // Views and materialised views over the given relations, however deep. A rule depends on what its view reads.
@@ -48,6 +51,21 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
     /// <summary>Reads, compares, and makes the difference true. Safe to call at any time and from several places.</summary>
     /// <returns>True when something had changed.</returns>
     public async Task<bool> RefreshAsync(CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            return await RefreshOnceAsync(cancellationToken);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    private async Task<bool> RefreshOnceAsync(CancellationToken cancellationToken)
     {
         var state = await catalog.LoadAsync(cancellationToken);
         await using var home = await connections.OpenAsync(state.Nodes.Single(n => n.IsHome), cancellationToken);

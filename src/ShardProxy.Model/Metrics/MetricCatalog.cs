@@ -182,6 +182,9 @@ public static class MetricCatalog
     public static readonly MetricDefinition NodeUp = FromViews(
         "shardproxy_node_up", MetricType.Gauge, "boolean", "1 when the node answers, 0 when it does not; absent while unknown.", "node");
 
+    public static readonly MetricDefinition SchemaDrift = FromViews(
+        "shardproxy_schema_drift", MetricType.Gauge, "differences", "Ways in which placed tables on a node are not as on the home node.", "node");
+
     // The process. Names are those every Prometheus client library uses.
     public static readonly MetricDefinition ProcessCpu = Process(
         "process_cpu_seconds_total", MetricType.Counter, "seconds", "User and system CPU time of the process.");
@@ -223,7 +226,7 @@ public static class MetricCatalog
         ShapeHits, ShapeMisses, ShapeCount,
         Epoch, HeldStatements, HeldStatementsTotal, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,
-        Migrations, MigrationRowsCopied, MigrationRowsVerified, MigrationStall, MigrationProgress, Ranges, NodeUp,
+        Migrations, MigrationRowsCopied, MigrationRowsVerified, MigrationStall, MigrationProgress, Ranges, NodeUp, SchemaDrift,
         ProcessCpu, ProcessMemory, ProcessStart, ProcessThreads, GcCollections, GcPause, GcAllocated, GcHeap, ThreadPoolQueue, DroppedSeries,
     ];
 

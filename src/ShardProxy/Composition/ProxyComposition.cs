@@ -91,6 +91,7 @@ internal static class ProxyComposition
             Topology = topology,
             Operations = new ShardingOperations(control),
             Migrations = new MigrationsView(control, topology),
+            Drift = new DriftView(control),
             Planner = new PlannerLoopView(planner, topology),
             DataPlane = plane,
             RangeStatistics = estimator,

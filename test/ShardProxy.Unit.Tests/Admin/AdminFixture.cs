@@ -10,7 +10,7 @@ namespace ShardProxy.Unit.Tests.Admin;
 /// <summary>
 /// A backend with two nodes, one group of four ranges (one of them moving) and fixed figures, that notes what it is asked to do.
 /// </summary>
-internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
+internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IDriftView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
 {
     public static readonly DateTimeOffset Noon = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
     private const long Quarter = 1L << 62;
@@ -20,6 +20,7 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         Topology = this,
         Operations = this,
         Migrations = this,
+        Drift = this,
         Planner = this,
         DataPlane = this,
         RangeStatistics = this,
@@ -100,6 +101,8 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => Note($"cancel {migrationId}", cancellationToken);
 
     public ImmutableArray<MigrationSnapshot> Migrations() => MigrationList;
+
+    public ImmutableArray<DriftSnapshot> Drift() => [new(new QualifiedName("public", "orders"), "node2", "index orders_at is missing on node node2")];
 
     public ValueTask SetModeAsync(PlannerMode mode, string? group, CancellationToken cancellationToken)
     {

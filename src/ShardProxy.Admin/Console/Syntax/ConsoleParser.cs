@@ -286,6 +286,7 @@ internal sealed class ConsoleParser
             "forecasts" => new ShowStatement(ConsoleView.Forecasts),
             "plans" => new ShowStatement(ConsoleView.Plans),
             "migrations" => new ShowStatement(ConsoleView.Migrations),
+            "drift" => new ShowStatement(ConsoleView.Drift),
             "sessions" => new ShowStatement(ConsoleView.Sessions),
             "pools" => new ShowStatement(ConsoleView.Pools),
             "statements" => new ShowStatement(ConsoleView.Statements),

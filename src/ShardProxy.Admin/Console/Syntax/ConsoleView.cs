@@ -11,6 +11,7 @@ internal enum ConsoleView
     Forecasts,
     Plans,
     Migrations,
+    Drift,
     Sessions,
     Pools,
     Statements,

@@ -64,6 +64,7 @@ internal sealed class AdminHttpServerTests
     [TestCase("/api/forecasts", 3, "upper")]
     [TestCase("/api/plans", 1, "reason")]
     [TestCase("/api/migrations", 2, "rows_done")]
+    [TestCase("/api/drift", 1, "difference")]
     [TestCase("/api/version", 1, "proxy_id")]
     public async Task ViewsAreServedAsJson(string page, int rows, string property)
     {
