@@ -23,7 +23,7 @@ internal sealed class ControlHarness : IAsyncDisposable
 {
     public const string Tables = """
         CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL, note text);
-        CREATE TABLE history (account_id bigint NOT NULL, delta bigint NOT NULL, at timestamptz DEFAULT now());
+        CREATE TABLE history (account_id bigint NOT NULL, delta bigint NOT NULL, at timestamptz DEFAULT now(), token text);
         """;
 
     private readonly NpgsqlDataSource[] _sources;
@@ -208,7 +208,7 @@ internal sealed class ControlHarness : IAsyncDisposable
         var history = account with
         {
             Name = new QualifiedName("public", "history"),
-            Columns = [new TableColumn("account_id", 20, -1, true, false), new TableColumn("delta", 20, -1, true, false), new TableColumn("at", 1184, -1, false, false) { Default = new ColumnDefault(ColumnDefaultKind.Expression, "now()") }],
+            Columns = [new TableColumn("account_id", 20, -1, true, false), new TableColumn("delta", 20, -1, true, false), new TableColumn("at", 1184, -1, false, false) { Default = new ColumnDefault(ColumnDefaultKind.Expression, "now()") }, new TableColumn("token", 25, -1, false, false)],
         };
         return state with { Groups = [group], Tables = [account, history], NextGroupId = 2, NextRangeId = 3 };
     }

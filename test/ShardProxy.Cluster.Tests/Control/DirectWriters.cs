@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using NUnit.Framework;
 
 namespace ShardProxy.Cluster.Tests.Control;
@@ -16,7 +18,7 @@ internal sealed class DirectWriters : IAsyncDisposable
     {
         TestContext.Out.WriteLine($"seed {seed}");
         _harness = harness;
-        _writers = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => WriteAsync(new Random(seed + i), accounts)))];
+        _writers = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => WriteAsync(i, new Random(seed + i), accounts)))];
     }
 
     /// <summary>Acknowledged transactions.</summary>
@@ -24,6 +26,9 @@ internal sealed class DirectWriters : IAsyncDisposable
 
     /// <summary>Sum of the acknowledged deltas.</summary>
     public long Sum => Interlocked.Read(ref _sum);
+
+    /// <summary>By the token in its history row, what every acknowledged transaction was: to name one that is missing.</summary>
+    public ConcurrentDictionary<string, string> Acknowledged { get; } = new();
 
     public double LongestTransactionMs { get; private set; }
 
@@ -43,13 +48,15 @@ internal sealed class DirectWriters : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task WriteAsync(Random random, int accounts)
+    private async Task WriteAsync(int writer, Random random, int accounts)
     {
         var connections = new Dictionary<int, Npgsql.NpgsqlConnection>();
         try
         {
-            while (!_stop.IsCancellationRequested)
+            for (var number = 0; !_stop.IsCancellationRequested; number++)
             {
+                var token = $"{writer}.{number}";
+                string what;
                 var (id, delta) = (random.NextInt64(1, accounts + 1), random.NextInt64(-1000, 1001));
                 var started = Stopwatch.GetTimestamp();
                 using (var work = await _harness.Fleet.EnterAsync(1, _harness.PlaceOf(id), CancellationToken.None))
@@ -59,13 +66,17 @@ internal sealed class DirectWriters : IAsyncDisposable
                         connections[work.NodeId] = connection = await _harness.OpenAsync(work.NodeId);
                     }
 
+                    what = string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"account {id}, delta {delta}, on node {work.NodeId} at epoch {work.Epoch}, pid {connection.ProcessID}, begun {DateTime.UtcNow:HH:mm:ss.ffffff}");
                     await using var transaction = await connection.BeginTransactionAsync();
                     await using var command = new Npgsql.NpgsqlCommand(
-                        $"INSERT INTO history (account_id, delta) VALUES ({id}, {delta}); UPDATE account SET balance = balance + {delta}, note = 'changed ' || balance WHERE id = {id}", connection);
+                        $"INSERT INTO history (account_id, delta, token) VALUES ({id}, {delta}, '{token}'); UPDATE account SET balance = balance + {delta}, note = 'changed ' || balance WHERE id = {id}", connection);
                     Assert.That(await command.ExecuteNonQueryAsync(), Is.EqualTo(2), "one account row and one history row");
                     await transaction.CommitAsync();
                 }
 
+                Acknowledged[token] = string.Create(CultureInfo.InvariantCulture, $"{what}, acknowledged {DateTime.UtcNow:HH:mm:ss.ffffff}");
                 Interlocked.Increment(ref _transactions);
                 Interlocked.Add(ref _sum, delta);
                 LongestTransactionMs = Math.Max(LongestTransactionMs, Stopwatch.GetElapsedTime(started).TotalMilliseconds);

@@ -104,17 +104,23 @@ internal sealed class RangeMoveTests
     private static async Task AssertAccountedAsync(ControlHarness harness, DirectWriters writers, int expected)
     {
         long accounts = 0, balances = 0, entries = 0, deltas = 0;
+        var missing = writers.Acknowledged.Keys.ToHashSet();
         foreach (var node in harness.Nodes)
         {
             accounts += await harness.ScalarAsync<long>(node.Id, "SELECT count(*) FROM account");
             balances += await harness.ScalarAsync<long>(node.Id, "SELECT coalesce(sum(balance), 0)::bigint FROM account");
             entries += await harness.ScalarAsync<long>(node.Id, "SELECT count(*) FROM history");
             deltas += await harness.ScalarAsync<long>(node.Id, "SELECT coalesce(sum(delta), 0)::bigint FROM history");
+            missing.ExceptWith((await harness.ScalarAsync<string>(node.Id, "SELECT string_agg(token, ',') FROM history"))?.Split(',') ?? []);
         }
 
-        Assert.That(accounts, Is.EqualTo(expected), "accounts");
-        Assert.That(entries, Is.EqualTo(writers.Transactions), "history rows");
-        Assert.That(deltas, Is.EqualTo(writers.Sum), "history sum");
-        Assert.That(balances, Is.EqualTo(writers.Sum), "balances");
+        Assert.Multiple(() =>
+        {
+            Assert.That(missing.Select(token => $"{token}: {writers.Acknowledged[token]}"), Is.Empty, "acknowledged and not there");
+            Assert.That(accounts, Is.EqualTo(expected), "accounts");
+            Assert.That(entries, Is.EqualTo(writers.Transactions), "history rows");
+            Assert.That(deltas, Is.EqualTo(writers.Sum), "history sum");
+            Assert.That(balances, Is.EqualTo(writers.Sum), "balances");
+        });
     }
 }
