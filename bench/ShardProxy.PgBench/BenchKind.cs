@@ -14,4 +14,10 @@ internal enum BenchKind
 
     /// <summary>Many clients that stay and speak seldom.</summary>
     Many,
+
+    /// <summary>SQL over shards beside one server with the same rows.</summary>
+    Shards,
+
+    /// <summary>Memory of the proxy while a large result in order passes through.</summary>
+    Sort,
 }

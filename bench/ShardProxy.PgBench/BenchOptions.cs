@@ -8,7 +8,7 @@ internal sealed record BenchOptions
 {
     public const string Help =
         """
-        usage: bench/run [throughput|churn|idle|many] [options]
+        usage: bench/run [throughput|churn|idle|many|shards|sort] [options]
 
         throughput (the default): pgbench -S against PostgreSQL directly, through pgbouncer and through ShardProxy, on one server that it
         starts. In every round each target runs once, in turning order; figures are medians over the rounds of that round's ratio.
@@ -17,8 +17,11 @@ internal sealed record BenchOptions
         idle: what an authenticated idle client costs in memory: resident set after a full, compacting, blocking collection with N clients,
         each of which has run a statement, against none; for the first N clients of the process, and again after those have left.
         many: N clients connect, stay for --seconds while each runs a statement now and then, and must all be there at the end.
+        shards: 5 million rows on --nodes nodes beside one server with the same rows, the same workers for a query and as much shared_buffers as all nodes together:
+        aggregates, groups, ORDER BY … LIMIT, IN and statements by key, each with its goal; medians over interleaved rounds.
+        sort: peak resident set of the proxy while 10 million rows in order go to a client that reads all at once, and to one that reads slowly.
 
-          --rounds N            rounds of every cell (default 5)
+          --rounds N            rounds of every cell (default 5; shards: 7)
           --seconds N           length of one measurement (default 3; many: 30)
           --auth METHOD         churn, idle, many: how clients log in, scram-sha-256 or trust (default scram-sha-256)
           --connections N       idle, many: clients (default 1000 and 10000)
@@ -28,6 +31,11 @@ internal sealed record BenchOptions
           --targets LIST        of direct,pgbouncer,shardproxy (default all; direct is always measured)
           --sharded             shard pgbench's tables first (ShardProxy routes by key; needs shardproxy among the targets)
           --pool N              server connections of either proxy (default 20)
+          --rows N              shards, sort: rows (default 5000000 and 10000000)
+          --nodes N             shards, sort: nodes (default 3)
+          --workers N           shards: max_parallel_workers_per_gather of every server (default 2)
+          --cells LIST          shards: of count,top,group,in,keys (default all)
+          --data DIR            shards, sort: keep the servers' data there; the next run finds the tables filled
           --json FILE           write every figure as JSON; - for standard output instead of the table
           --install-missing     install pgbouncer and PostgreSQL from the system's packages (root on Debian or Ubuntu)
         """;
@@ -35,6 +43,8 @@ internal sealed record BenchOptions
     public static readonly ImmutableArray<string> AllTargets = ["direct", "pgbouncer", "shardproxy"];
 
     public static readonly ImmutableArray<string> AllMethods = ["scram-sha-256", "trust"];
+
+    private static readonly ImmutableArray<string> AllCells = ["count", "top", "group", "in", "keys"];
 
     private static readonly Dictionary<string, BenchKind> Kinds = Enum.GetValues<BenchKind>().ToDictionary(k => k.ToString(), StringComparer.OrdinalIgnoreCase);
 
@@ -69,6 +79,21 @@ internal sealed record BenchOptions
 
     public string? JsonPath { get; init; }
 
+    /// <summary>Rows of shards and sort.</summary>
+    public int Rows { get; init; }
+
+    /// <summary>Nodes of shards and sort.</summary>
+    public int Nodes { get; init; } = 3;
+
+    /// <summary>Parallel workers a query may have on each server.</summary>
+    public int Workers { get; init; } = 2;
+
+    /// <summary>What shards measures.</summary>
+    public ImmutableArray<string> Cells { get; init; } = AllCells;
+
+    /// <summary>Where the servers' data is kept; null for nowhere.</summary>
+    public string? DataDirectory { get; init; }
+
     /// <summary>Reads the command line.</summary>
     /// <exception cref="FormatException">With a sentence about what is wrong.</exception>
     public static BenchOptions Parse(ReadOnlySpan<string> arguments)
@@ -81,6 +106,8 @@ internal sealed record BenchOptions
             {
                 BenchKind.Churn => options with { Kind = kind, Clients = [8] },
                 BenchKind.Many => options with { Kind = kind, Connections = 10_000, Seconds = 30 },
+                BenchKind.Shards => options with { Kind = kind, Rows = 5_000_000, Rounds = 7, Seconds = 2 },
+                BenchKind.Sort => options with { Kind = kind, Rows = 10_000_000 },
                 _ => options with { Kind = kind },
             };
         }
@@ -101,6 +128,11 @@ internal sealed record BenchOptions
                 "--modes" => options with { Modes = List(Value(arguments, ref i), name, AllModes) },
                 "--targets" => options with { Targets = List("direct," + Value(arguments, ref i), name, AllTargets) },
                 "--clients" => options with { Clients = [.. Value(arguments, ref i).Split(',').Select(c => Number(c, name))] },
+                "--rows" => options with { Rows = Number(Value(arguments, ref i), name) },
+                "--nodes" => options with { Nodes = Number(Value(arguments, ref i), name) },
+                "--workers" => options with { Workers = Number(Value(arguments, ref i), name) },
+                "--cells" => options with { Cells = List(Value(arguments, ref i), name, AllCells) },
+                "--data" => options with { DataDirectory = Path.GetFullPath(Value(arguments, ref i)) },
                 "--json" => options with { JsonPath = Value(arguments, ref i) },
                 _ => throw new FormatException($"unknown option {name}"),
             };

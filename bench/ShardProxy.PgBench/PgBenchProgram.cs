@@ -40,6 +40,44 @@ internal sealed partial class PgBenchProgram(string pgbench, string psql, TimePr
         return new Measurement(mode, clients, target.Name, round, Figure(Tps(), output), cpuUsed / transactions * 100_000, Figure(Latency(), output), null);
     }
 
+    /// <summary>Runs a script of pgbench's own language over and over.</summary>
+    public async Task<Measurement> MeasureScriptAsync(Target target, string script, string mode, int clients, double seconds, CancellationToken cancellationToken)
+    {
+        string[] arguments =
+        [
+            "-n", "-f", script, "-M", mode, "-c", Text(clients), "-j", Text(Math.Min(clients, Environment.ProcessorCount)), "-T", Text((int)Math.Max(1, seconds)),
+            .. Address(target.Port), Servers.Database,
+        ];
+        var cpuBefore = target.Process?.CpuSeconds();
+        var (exitCode, output) = await RunAsync(pgbench, arguments, cancellationToken);
+        var cpuUsed = target.Process?.CpuSeconds() - cpuBefore;
+        return exitCode == 0 && Figure(Processed(), output) is > 0 and var transactions
+            ? new Measurement(mode, clients, target.Name, 0, Figure(Tps(), output), cpuUsed / transactions * 100_000, Figure(Latency(), output), null)
+            : throw new InvalidOperationException($"pgbench failed: {LastWords(output)}");
+    }
+
+    /// <summary>Copies a table's rows from one server to another, as a user does with two psql and a pipe.</summary>
+    public async Task CopyAsync(int from, int to, string query, string table, CancellationToken cancellationToken)
+    {
+        using var source = Start(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", .. Address(from), "-d", Servers.Database, "-c", $"COPY ({query}) TO STDOUT"], false);
+        using var target = Start(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", .. Address(to), "-d", Servers.Database, "-c", $"COPY {table} FROM STDIN"], true);
+        await source.StandardOutput.BaseStream.CopyToAsync(target.StandardInput.BaseStream, cancellationToken);
+        target.StandardInput.Close();
+        await Task.WhenAll(source.WaitForExitAsync(cancellationToken), target.WaitForExitAsync(cancellationToken));
+        if (source.ExitCode != 0 || target.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"copying failed: {LastWords(await source.StandardError.ReadToEndAsync(cancellationToken) + await target.StandardError.ReadToEndAsync(cancellationToken))}");
+        }
+    }
+
+    private static Process Start(string program, IEnumerable<string> arguments, bool takesInput)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = takesInput };
+        start.Environment["PGPASSWORD"] = Servers.Password;
+        start.Environment["LC_ALL"] = "C";
+        return Process.Start(start)!;
+    }
+
     private static IEnumerable<string> Address(int port) => ["-h", "127.0.0.1", "-p", Text(port), "-U", Servers.User];
 
     private async Task<string> MustRunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
@@ -55,10 +93,7 @@ internal sealed partial class PgBenchProgram(string pgbench, string psql, TimePr
 
     private async Task<(int ExitCode, string Output)> RunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["PGPASSWORD"] = Servers.Password;
-        start.Environment["LC_ALL"] = "C";
-        using var process = Process.Start(start)!;
+        using var process = Start(program, arguments, takesInput: false);
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(10), time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try

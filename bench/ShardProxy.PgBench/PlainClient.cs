@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -56,6 +57,55 @@ internal sealed class PlainClient : IDisposable
     {
         await SendAsync((byte)'Q', Encoding.UTF8.GetBytes(sql + "\0"), cancellationToken);
         await UntilReadyAsync(cancellationToken);
+    }
+
+    /// <summary>Runs one query and counts its rows, without keeping any; reads little by little for as long as <paramref name="slow"/>, then all that comes.</summary>
+    /// <exception cref="InvalidOperationException">It failed, or the connection was closed.</exception>
+    public async Task<long> CountRowsAsync(string sql, TimeSpan slow, CancellationToken cancellationToken)
+    {
+        const int SlowBytes = 16 * 1024;
+        await SendAsync((byte)'Q', Encoding.UTF8.GetBytes(sql + "\0"), cancellationToken);
+        var buffer = new byte[256 * 1024];
+        var (filled, rows, skip, start) = (0, 0L, 0L, 0L);
+        while (true)
+        {
+            var isSlow = start > 0 && Stopwatch.GetElapsedTime(start) < slow;
+            if (isSlow)
+            {
+                await Task.Delay(10, cancellationToken);
+            }
+
+            var got = await _socket.ReceiveAsync(buffer.AsMemory(filled, isSlow ? Math.Min(SlowBytes, buffer.Length - filled) : buffer.Length - filled), cancellationToken);
+            start = start > 0 ? start : Stopwatch.GetTimestamp();
+            filled += got > 0 ? got : throw new InvalidOperationException("the connection was closed");
+            var at = 0;
+            while (true)
+            {
+                var skipped = (int)Math.Min(skip, filled - at);
+                at += skipped;
+                skip -= skipped;
+                if (skip > 0 || filled - at < 5)
+                {
+                    break;
+                }
+
+                switch (buffer[at])
+                {
+                    case (byte)'D':
+                        rows++;
+                        break;
+                    case (byte)'Z':
+                        return rows;
+                    case (byte)'E':
+                        throw new InvalidOperationException(Words(buffer[(at + 5)..filled]));
+                }
+
+                skip = 1 + BinaryPrimitives.ReadInt32BigEndian(buffer.AsSpan(at + 1));
+            }
+
+            buffer.AsSpan(at, filled - at).CopyTo(buffer);
+            filled -= at;
+        }
     }
 
     public void Dispose() => _socket.Dispose();

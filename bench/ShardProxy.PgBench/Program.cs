@@ -34,6 +34,8 @@ try
         var isGood = options.Kind switch
         {
             BenchKind.Churn => await ChurnBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
+            BenchKind.Shards => await ShardBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
+            BenchKind.Sort => await SortBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
             BenchKind.Idle => await CrowdBench.IdleAsync(options, Console.Error.WriteLine, stop.Token),
             _ => await CrowdBench.ManyAsync(options, Console.Error.WriteLine, stop.Token),
         };

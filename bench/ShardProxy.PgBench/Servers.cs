@@ -116,46 +116,16 @@ internal sealed class Servers : IAsyncDisposable
     /// <summary>Starts <c>shardproxy serve</c> over the server, with the hook that collects on a signal.</summary>
     private async Task StartProxyAsync(int serverPort, BenchOptions options, CancellationToken cancellationToken)
     {
-        var port = FreePort();
-        _adminPort = FreePort();
-        var configuration = Path.Combine(_directory, "shardproxy.yaml");
-        await File.WriteAllTextAsync(
-            configuration,
-            $"""
-             listen: {"{"} host: 127.0.0.1, port: {port}, authentication: {options.Method} {"}"}
-             admin: {"{"} host: 127.0.0.1, port: {_adminPort} {"}"}
-             database: {Database}
-             proxy_id: bench
-             nodes: [{"{"} name: node1, uri: "postgresql://{User}:{Password}@127.0.0.1:{serverPort}/{Database}", home: true {"}"}]
-             users: [{"{"} name: {User}, password: {Password}, admin: true {"}"}]
-             pool: {"{"} size: {options.PoolSize} {"}"}
-             limits: {"{"} max_clients: {Math.Max(10_000, options.Connections + 100)} {"}"}
-             log: {"{"} level: warning {"}"}
-
-             """,
-            cancellationToken);
-        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _proxy = ChildProcess.Start(
-            "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "shardproxy.dll"), "serve", "--config", configuration],
-            line => (line == "ready" ? ready : null)?.TrySetResult(),
-            line => (line.StartsWith(StartupHook.Word, StringComparison.Ordinal) ? _onCollected : null)?.Invoke(line),
-            [("DOTNET_STARTUP_HOOKS", typeof(StartupHook).Assembly.Location)]);
+        var proxy = await ProxyProgram.StartAsync(_directory, [serverPort], options, line => _onCollected?.Invoke(line), cancellationToken);
+        (_proxy, _adminPort, ConsolePort) = (proxy.Process, proxy.AdminPort, proxy.Port);
         _owned.Add(_proxy);
-        var first = await Task.WhenAny(ready.Task, _proxy.Ended, Task.Delay(TimeSpan.FromSeconds(60), cancellationToken));
-        if (first != ready.Task)
-        {
-            throw new InvalidOperationException($"shardproxy serve did not get ready:\n{_proxy.LastLines}");
-        }
-
-        ConsolePort = port;
-        Targets.Add(new Target("shardproxy", port, _proxy));
+        Targets.Add(new Target("shardproxy", proxy.Port, _proxy));
     }
 
     private async Task StartPgBouncerAsync(int serverPort, BenchOptions options, Action<string> output, CancellationToken cancellationToken)
     {
         var program = await SystemProgram.EnsureAsync("pgbouncer", "pgbouncer", options.InstallMissing, output, cancellationToken);
-        var port = FreePort();
+        var port = ProxyProgram.FreePort();
         var users = Path.Combine(_directory, "users.txt");
         var configuration = Path.Combine(_directory, "pgbouncer.ini");
 
@@ -221,12 +191,5 @@ internal sealed class Servers : IAsyncDisposable
         }
 
         throw new InvalidOperationException($"pgbouncer did not start:\n{process.LastLines}");
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -10,6 +10,7 @@ const string Help =
            test/stress corpus DIRECTORY
            test/stress tpch [--scale S] [--seed S] [--nodes N]
            test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
+           test/stress deadlocks [--seconds S] [--clients N] [--nodes N] [--seed S]
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
@@ -51,6 +52,13 @@ const string Help =
       --seed S         of rows and choices (default 1)
       --nodes N        PostgreSQL servers (default 3)
 
+    deadlocks: clients lock keys in random order over several nodes; every deadlock is found, no statement waits above three seconds, nothing committed is lost.
+
+      --seconds S   how long (default 60)
+      --clients N   clients at once (default 8)
+      --nodes N     PostgreSQL servers (default 3)
+      --seed S      of the keys' order (default 1)
+
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;
 
@@ -73,6 +81,11 @@ if (args is ["tpch", ..])
 if (args is ["tpcc", ..])
 {
     return await WorkloadCommand.TpccAsync(args.AsMemory(1), Help);
+}
+
+if (args is ["deadlocks", ..])
+{
+    return await WorkloadCommand.DeadlocksAsync(args.AsMemory(1), Help);
 }
 
 if (args is ["corpus", var directory])

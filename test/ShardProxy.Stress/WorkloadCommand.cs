@@ -1,6 +1,7 @@
 using System.Globalization;
 using ShardProxy.TestKit.Tpcc;
 using ShardProxy.TestKit.Tpch;
+using ShardProxy.TestKit.Workloads;
 
 /// <summary>The command lines of the benchmark workloads.</summary>
 internal static class WorkloadCommand
@@ -62,6 +63,32 @@ internal static class WorkloadCommand
         }
 
         return Report(await TpccRun.RunAsync(options, Console.Out));
+    }
+
+    /// <summary>Runs clients into deadlocks; the exit code.</summary>
+    public static async Task<int> DeadlocksAsync(ReadOnlyMemory<string> args, string help)
+    {
+        var (seconds, clients, nodes, seed) = (60, 8, 3, 1);
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            if (i + 1 >= args.Length || !int.TryParse(args.Span[i + 1], NumberStyles.None, CultureInfo.InvariantCulture, out var value) || value < 1)
+            {
+                value = 0;
+            }
+
+            switch (args.Span[i])
+            {
+                case "--seconds" when value > 0: seconds = value; break;
+                case "--clients" when value > 0: clients = value; break;
+                case "--nodes" when value > 0: nodes = value; break;
+                case "--seed" when value > 0: seed = value; break;
+                default:
+                    await Console.Error.WriteLineAsync($"unknown or incomplete option {args.Span[i]}\n{help}");
+                    return 2;
+            }
+        }
+
+        return Report(await DeadlockRun.RunAsync(clients, nodes, TimeSpan.FromSeconds(seconds), seed, Console.Out));
     }
 
     private static int Report(List<string> findings)

@@ -37,8 +37,6 @@ internal sealed class GatherExecutor
     private byte[] _description = [];
     private uint[] _parameterTypes = [];
     private DialogResult? _refusal;
-    private long _rows;
-    private long _bytes;
 
     private GatherExecutor(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, NodeCommand command, bool isKept = false)
     {
@@ -79,7 +77,7 @@ internal sealed class GatherExecutor
         GatheredStatement? kept = null;
         try
         {
-            if (await gathering.OpenAllAsync().ConfigureAwait(false) && await gathering.FillAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))
+            if (await gathering.OpenAllAsync().ConfigureAwait(false) && await gathering.FillAsync().ConfigureAwait(false))
             {
                 kept = new GatheredStatement(gathering._workspace!, StatementName, gathering._sql.Final);
                 gathering._workspace = null;
@@ -104,7 +102,7 @@ internal sealed class GatherExecutor
         var gathering = new GatherExecutor(session, plan, table, shape, command);
         try
         {
-            if (!await gathering.OpenAllAsync().ConfigureAwait(false) || (fills && !(await gathering.FillAsync().ConfigureAwait(false) && await gathering.SettleAsync().ConfigureAwait(false))))
+            if (!await gathering.OpenAllAsync().ConfigureAwait(false) || (fills && !await gathering.FillAsync().ConfigureAwait(false)))
             {
                 return false;
             }
@@ -131,7 +129,7 @@ internal sealed class GatherExecutor
 
     private async ValueTask RunAsync(bool describesRows)
     {
-        if (await OpenAllAsync().ConfigureAwait(false) && await FillAsync().ConfigureAwait(false) && await SettleAsync().ConfigureAwait(false))
+        if (await OpenAllAsync().ConfigureAwait(false) && await FillAsync().ConfigureAwait(false))
         {
             await FinishAsync(describesRows).ConfigureAwait(false);
         }
@@ -298,109 +296,7 @@ internal sealed class GatherExecutor
         return result.IsOk && RowShape.SameTypes(result.RowDescription ?? [], _description);
     }
 
-    private async ValueTask<bool> FillAsync()
-    {
-        foreach (var source in _sql.Sources)
-        {
-            var remote = source.Nodes.Select(n => _servers[n.Id]).Where(s => s != _workspace).ToList();
-            foreach (var server in remote)
-            {
-                SideDialog.Send(server, Encoding.UTF8.GetBytes(GatherSql.CopyOut(source, server.Node)));
-            }
-
-            await Task.WhenAll(remote.Select(s => s.Output.FlushAsync().AsTask())).ConfigureAwait(false);
-            if (!await FillOneAsync(source, remote).ConfigureAwait(false))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    private async ValueTask<bool> FillOneAsync(GatherSource source, List<ServerConnection> remote)
-    {
-        var workspace = _workspace!;
-        var isFilled = true;
-        if (source.Nodes.Any(n => _servers[n.Id] == workspace))
-        {
-            var own = await SideDialog.RunAsync(workspace, GatherSql.InsertOwn(source, workspace.Node, _session.Services.Options.GatherMaxRows - _rows + 1)).ConfigureAwait(false);
-            isFilled = Passed(own);
-            if (isFilled && long.TryParse(own.Tag.AsSpan(own.Tag.LastIndexOf(' ') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var rows))
-            {
-                _rows += rows;
-            }
-        }
-
-        if (remote.Count == 0)
-        {
-            return isFilled && IsWithinLimits();
-        }
-
-        if (isFilled)
-        {
-            isFilled = Passed(await SideDialog.RunAsync(workspace, $"COPY {source.Target} FROM STDIN").ConfigureAwait(false));
-        }
-
-        var isCopying = isFilled;
-        foreach (var server in remote)
-        {
-            var options = _session.Services.Options;
-            var part = await CopyTransfer.RunAsync(server, isFilled ? workspace : null, options.GatherMaxBytes - _bytes, options.GatherMaxRows - _rows).ConfigureAwait(false);
-            _rows += part.Rows;
-            _bytes += part.Bytes;
-            if (isFilled && part.Error is not null)
-            {
-                _session.Fail(part.Error);
-                isFilled = false;
-            }
-
-            isFilled = isFilled && IsWithinLimits();
-        }
-
-        if (!isCopying)
-        {
-            return false;
-        }
-
-        if (isFilled)
-        {
-            MessageWriter.Empty(workspace.Output, FrontendTag.CopyDone);
-        }
-        else
-        {
-            MessageWriter.CString(workspace.Output, FrontendTag.CopyFail, "the statement was given up");
-        }
-
-        await workspace.Output.FlushAsync().ConfigureAwait(false);
-        var result = await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
-        return isFilled && Passed(result);
-    }
-
-    private bool IsWithinLimits()
-    {
-        var options = _session.Services.Options;
-        if (_rows > options.GatherMaxRows)
-        {
-            _session.Fail(ExecutionErrors.GatherTooLarge(string.Create(CultureInfo.InvariantCulture, $"{options.GatherMaxRows} rows")));
-            return false;
-        }
-
-        if (_bytes > options.GatherMaxBytes)
-        {
-            _session.Fail(ExecutionErrors.GatherTooLarge(string.Create(CultureInfo.InvariantCulture, $"{options.GatherMaxBytes >> 20} megabytes")));
-            return false;
-        }
-
-        return true;
-    }
-
-    private async ValueTask<bool> SettleAsync()
-    {
-        var workspace = _workspace!;
-        return (_rows <= GatherSql.RowsWithoutStatistics || Passed(await SideDialog.RunAsync(workspace, _sql.Analyze).ConfigureAwait(false)))
-            && Passed(await SideDialog.RunAsync(workspace, "SET TRANSACTION READ ONLY").ConfigureAwait(false));
-    }
+    private ValueTask<bool> FillAsync() => new GatherFill(_session, _sql, _servers, _workspace!).RunAsync();
 
     private async ValueTask FinishAsync(bool describesRows)
     {

@@ -14,13 +14,17 @@ namespace ShardProxy.DataPath.Execution;
 /// <param name="Nodes">The nodes whose rows are needed.</param>
 /// <param name="Create">Makes the table; given true with all columns and keys of the real one.</param>
 /// <param name="Select">What a node is asked for.</param>
-internal sealed record GatherSource(string Target, ImmutableArray<Node> Nodes, Func<bool, string> Create, Func<Node, string> Select);
+/// <param name="Real">The real table whose columns it has; null when it has others.</param>
+internal sealed record GatherSource(string Target, ImmutableArray<Node> Nodes, Func<bool, string> Create, Func<Node, string> Select, string? Real = null);
 
 /// <summary>The SQL of one gathering: what each node is asked for, the tables it goes to, and the statement on those.</summary>
 internal sealed class GatherSql
 {
     /// <summary>Up to so many rows PostgreSQL plans well enough without statistics.</summary>
     public const int RowsWithoutStatistics = 1_000;
+
+    /// <summary>Up to so many rows may be read as often as the statement likes.</summary>
+    public const int RowsWithoutIndexes = 5_000;
 
     private readonly RoutingTable _table;
     private readonly StatementShape _shape;
@@ -64,6 +68,21 @@ internal sealed class GatherSql
     /// <summary>It does so in a way that cannot be given another transaction's time.</summary>
     public bool HasOtherTime => TransactionTimeText.HasMovingLiteral(_original) || _shape.Functions.Any(f => f.Name == "age");
 
+    /// <summary>
+    /// A query for the statements that make the real tables' plain indexes on the temporary ones, as far as their columns are there; null where rows are looked
+    /// at by one block only, or the tables have the indexes already.
+    /// </summary>
+    public string? FindIndexes => _asTables || _shape.Blocks.Length < 2 || Sources.All(s => s.Real is null) ? null : string.Join(
+        " UNION ALL ",
+        Sources.Where(s => s.Real is not null).Select(s => $"""
+            SELECT 'CREATE INDEX ON {s.Target} (' || pg_catalog.string_agg(pg_catalog.quote_ident(c.attname), ', ' ORDER BY k.place) || ')'
+            FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree',
+                pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (number, place) LEFT JOIN pg_catalog.pg_attribute r ON r.attrelid = {SqlIdentifier.Literal(s.Real!)}::pg_catalog.regclass AND r.attnum = k.number
+                LEFT JOIN pg_catalog.pg_attribute c ON c.attrelid = '{s.Target}'::pg_catalog.regclass AND c.attname = r.attname AND NOT c.attisdropped
+            WHERE i.indrelid = {SqlIdentifier.Literal(s.Real!)}::pg_catalog.regclass AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+            GROUP BY i.indexrelid HAVING pg_catalog.bool_and(c.attname IS NOT NULL)
+            """));
+
     public string Analyze => string.Join("; ", Sources.Select(s => $"ANALYZE {s.Target}"));
 
     /// <summary>The nodes that take part: all that have rows of a sharded table that can matter, and the home node.</summary>
@@ -99,7 +118,8 @@ internal sealed class GatherSql
                     target,
                     isSharded ? Owners(table!) : [_table.HomeNode],
                     asTables => Create(target, use, table, asTables),
-                    node => Select(use, table, filter, node)));
+                    node => Select(use, table, filter, node),
+                    Name(use)));
             }
         }
 

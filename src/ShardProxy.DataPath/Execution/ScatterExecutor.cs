@@ -32,15 +32,25 @@ internal static class ScatterExecutor
             servers[i] = await SessionServers.GetAsync(session, nodes[i]).ConfigureAwait(false);
         }
 
-        foreach (var server in servers)
-        {
-            command.Send(server);
-        }
-
         var reached = 0;
         var isDescribed = !describesRows;
         try
         {
+            for (; reached < servers.Length; reached++)
+            {
+                if (command.Prepared is { } statement && servers[reached].Types is null && await StatementProvision.ProvideNowAsync(servers[reached], statement).ConfigureAwait(false) is { } refusal)
+                {
+                    session.Fail(refusal);
+                    return;
+                }
+            }
+
+            reached = 0;
+            foreach (var server in servers)
+            {
+                command.Send(server);
+            }
+
             await Task.WhenAll(servers.Select(s => s.Output.FlushAsync().AsTask())).ConfigureAwait(false);
             long rows = 0;
             byte[]? error = null;
@@ -59,6 +69,14 @@ internal static class ScatterExecutor
             if (error is not null)
             {
                 await AbandonAsync(servers.AsMemory(reached + 1)).ConfigureAwait(false);
+                if (command.Prepared is { } statement && CanonicalStatements.IsOutdated(ErrorFields.Read(error)))
+                {
+                    foreach (var server in servers.Where(s => s.Types is null))
+                    {
+                        await StatementProvision.WithdrawAsync(server, statement).ConfigureAwait(false);
+                    }
+                }
+
                 session.Fail(error);
                 return;
             }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using ShardProxy.DataPath.Routing;
+using ShardProxy.DataPath.Sessions;
 using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Servers;
@@ -16,11 +17,23 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
     /// <summary>The parameters' types where they are known better than as the client has declared them; else null.</summary>
     public uint[]? ParameterTypes { get; init; }
 
+    /// <summary>The client's named statement that this is, to be run by its name on servers that have it and number types as the home node does; else null.</summary>
+    public PreparedStatement? Prepared { get; init; }
+
     /// <summary>Writes it without flushing; one hidden reply is owed then.</summary>
     /// <exception cref="Model.Errors.ShardProxyException">SHP-230: the server's node is not known to have a type of the parameters. Nothing was written.</exception>
     public void Send(ServerConnection server)
     {
-        server.UnnamedStatement = null;
+        ReadOnlySpan<byte> name = [];
+        if (Prepared is { } statement && server.Types is null && server.Statements.Touch(statement.CanonicalId))
+        {
+            name = statement.ServerName;
+        }
+        else
+        {
+            server.UnnamedStatement = null;
+        }
+
         if (Parameters is not { } parameters)
         {
             SideDialog.Send(server, Sql.Span);
@@ -30,11 +43,15 @@ internal readonly record struct NodeCommand(ReadOnlyMemory<byte> Sql, BoundParam
         var output = server.Output;
         var types = ParameterTypes ?? parameters.TypeOids;
         var payload = server.Types?.ValuesOnNode(parameters, types) is { Length: > 0 } translated ? translated : parameters.Payload;
-        MessageWriter.Parse(output, ""u8, Sql.Span, (server.Types?.TypesOnNode(types) ?? types).AsSpan());
+        if (name.IsEmpty)
+        {
+            MessageWriter.Parse(output, name, Sql.Span, (server.Types?.TypesOnNode(types) ?? types).AsSpan());
+        }
+
         var body = payload[parameters.BodyOffset..(TextResults ? parameters.ResultFormatsOffset : parameters.PayloadBytes)];
-        MessageWriter.Header(output, FrontendTag.Bind, 2 + body.Length + (TextResults ? 2 : 0));
+        MessageWriter.Header(output, FrontendTag.Bind, 2 + name.Length + body.Length + (TextResults ? 2 : 0));
         MessageWriter.Text(output, ""u8);
-        MessageWriter.Text(output, ""u8);
+        MessageWriter.Text(output, name);
         output.Write(body);
         if (TextResults)
         {

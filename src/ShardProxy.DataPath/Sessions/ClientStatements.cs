@@ -61,7 +61,18 @@ internal sealed class ClientStatements(Session session)
     public Portal PortalFor(string name) =>
         name.Length == 0 ? _unnamedPortal : _portals.TryGetValue(name, out var found) ? found : _portals[name] = new Portal();
 
-    public void RemovePortal(string name) => _portals.Remove(name);
+    public void RemovePortal(string name)
+    {
+        if (name.Length == 0)
+        {
+            // It is of no transaction until it is bound anew.
+            _unnamedPortal.TransactionNumber = -1;
+        }
+        else
+        {
+            _portals.Remove(name);
+        }
+    }
 
     public void ClearPortals() => _portals.Clear();
 

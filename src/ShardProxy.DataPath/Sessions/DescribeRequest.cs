@@ -1,4 +1,5 @@
 using System.Text;
+using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Wire.Messages;
 
@@ -56,6 +57,11 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
             return;
         }
 
+        if (kind == (byte)'P' && await IsRunNextAsync(names.FindPortal(name)!, name).ConfigureAwait(false))
+        {
+            return;
+        }
+
         var server = session.OpenResults?.ServerFor(statement.Shape) is { } workspace
             ? await pipeline.UseAsync(workspace).ConfigureAwait(false)
             : await pipeline.UseToDescribeAsync(statement.Shape).ConfigureAwait(false);
@@ -78,5 +84,20 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
         MessageWriter.Target(server.Output, FrontendTag.Close, kind, portalName);
         server.Owed.Enqueue(ReplyKind.Close, isHidden: true);
+    }
+
+    // Where all nodes' rows are the answer, each tells what they look like as it is run: what most drivers send behind a Bind is then one exchange. While rows
+    // move they are gathered, and a gathering describes no portal.
+    private async ValueTask<bool> IsRunNextAsync(Portal portal, string name)
+    {
+        var dispatch = portal.Dispatch;
+        if (dispatch.Plan?.Kind != RouteKind.Scatter || portal.HasRun || portal.Open is not null || dispatch.Table.Moves.Length > 0
+            || !await session.Input.RunsNextAsync(name, session.Connection.Closed).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        portal.IsDescribedByRun = true;
+        return true;
     }
 }

@@ -207,7 +207,7 @@ internal sealed class ExtendedQuery(Session session)
         portal.Parameters.Read(payload.Span, statement.TypeOids);
         portal.Server = null;
         portal.Dispatch = default;
-        portal.HasRun = false;
+        portal.HasRun = portal.IsDescribedByRun = false;
         portal.Started = session.Services.Time.GetTimestamp();
         if (statement.IsLocalIn(session))
         {

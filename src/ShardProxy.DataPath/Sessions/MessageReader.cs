@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using System.Text;
 using ShardProxy.Wire.Framing;
+using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Sessions;
 
@@ -102,6 +104,27 @@ internal sealed class MessageReader(PipeReader input, int maxPayloadBytes)
     {
         input.AdvanceTo(start);
         interrupted();
+    }
+
+    /// <summary>
+    /// Waits for the next message and tells whether it runs that portal; it stays unread. False too when it has not come whole. The last message's payload stays valid.
+    /// </summary>
+    public async ValueTask<bool> RunsNextAsync(string portal, CancellationToken cancellationToken)
+    {
+        if (await PeekAsync(cancellationToken).ConfigureAwait(false) != FrontendTag.Execute || !input.TryRead(out var result))
+        {
+            return false;
+        }
+
+        var name = Encoding.UTF8.GetBytes(portal + "\0");
+        var start = result.Buffer.Slice(0, Math.Min(result.Buffer.Length, FrameHeader.Bytes + name.Length)).ToArray();
+        input.AdvanceTo(result.Buffer.Start, result.Buffer.Start);
+        if (result.IsCanceled)
+        {
+            input.CancelPendingRead();
+        }
+
+        return start.Length == FrameHeader.Bytes + name.Length && start.AsSpan(FrameHeader.Bytes).SequenceEqual(name);
     }
 
     /// <summary>Waits for the next message and tells its tag; it stays unread. 0 when the client has left. The last message's payload stays valid.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
@@ -114,6 +115,12 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         portal.Open = open.Add(statement, cursor: null);
         portal.Server = pipeline.Server = workspace;
         statement.WriteBind(name, portal.Parameters);
+        if (portal.IsDescribedByRun)
+        {
+            MessageWriter.Target(workspace.Output, FrontendTag.Describe, (byte)'P', Encoding.UTF8.GetBytes(name));
+            workspace.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
+        }
+
         MessageWriter.Raw(workspace.Output, FrontendTag.Execute, execute.Span);
         workspace.Owed.Enqueue(ReplyKind.Execute, isHidden: false);
         pipeline.Add(portal, workspace);
@@ -128,8 +135,9 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         await pipeline.SyncServerAsync().ConfigureAwait(false);
         pipeline.Server = null;
         var dispatch = portal.Dispatch;
-        var command = new NodeCommand(portal.Statement.Text, portal.Parameters);
-        if (await SeveralNodesExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, describesRows: false).ConfigureAwait(false))
+        var isNamed = dispatch.Plan.Kind == RouteKind.Scatter && portal.Statement is { CanonicalId: not 0, IsOfSql: false };
+        var command = new NodeCommand(portal.Statement.Text, portal.Parameters) { Prepared = isNamed ? portal.Statement : null };
+        if (await SeveralNodesExecutor.RunAsync(session, dispatch, portal.Statement.Shape, command, portal.IsDescribedByRun).ConfigureAwait(false))
         {
             session.Fail(ExecutionErrors.FencedTooOften);
         }

@@ -97,6 +97,9 @@ internal sealed class Portal
     /// <summary>The result over several nodes that is open for it.</summary>
     public OpenResult? Open { get; set; }
 
+    /// <summary>The client has asked what its rows look like, and is told when it is run.</summary>
+    public bool IsDescribedByRun { get; set; }
+
     /// <summary>The proxy has carried it out: it is at its end.</summary>
     public bool HasRun { get; set; }
 }

@@ -56,6 +56,49 @@ internal static class StatementProvision
         server.HasUnsynced = true;
     }
 
+    /// <summary>Makes sure the server has a named statement, and waits for it; nothing else may be owed. The payload of the error when it is refused, else null.</summary>
+    /// <exception cref="EndOfStreamException">The server was lost; it is marked broken.</exception>
+    public static async ValueTask<byte[]?> ProvideNowAsync(ServerConnection server, PreparedStatement statement)
+    {
+        if (server.Statements.Touch(statement.CanonicalId))
+        {
+            return null;
+        }
+
+        MessageWriter.Parse(server.Output, statement.ServerName, statement.Sql, statement.EncodedTypes);
+        var result = await SyncAsync(server).ConfigureAwait(false);
+        if (!result.IsOk)
+        {
+            return result.ErrorPayload;
+        }
+
+        server.Statements.Add(statement.CanonicalId, statement.Bytes);
+        while (server.Statements.TryEvict(out var evicted))
+        {
+            MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', CanonicalStatements.NameOf(evicted));
+            await SyncAsync(server).ConfigureAwait(false);
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes a named statement from a server, which is not what the client means any more: the next one is prepared anew. Nothing else may be owed.</summary>
+    /// <exception cref="EndOfStreamException">The server was lost; it is marked broken.</exception>
+    public static async ValueTask WithdrawAsync(ServerConnection server, PreparedStatement statement)
+    {
+        server.Statements.Remove(statement.CanonicalId);
+        MessageWriter.Target(server.Output, FrontendTag.Close, (byte)'S', statement.ServerName);
+        await SyncAsync(server).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<DialogResult> SyncAsync(ServerConnection server)
+    {
+        MessageWriter.Empty(server.Output, FrontendTag.Sync);
+        server.Owed.Enqueue(ReplyKind.Sync, isHidden: true);
+        await server.Output.FlushAsync().ConfigureAwait(false);
+        return await SideDialog.CollectAsync(server).ConfigureAwait(false);
+    }
+
     /// <summary>Writes a portal's Bind with the statement's name on the server.</summary>
     public static void WriteBind(ServerConnection server, Portal portal, string portalName, bool isHidden = false)
     {
