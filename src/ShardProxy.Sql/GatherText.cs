@@ -29,7 +29,7 @@ public sealed class GatherText
     {
         var result = new List<byte>(_statement.Length + 256);
         var copied = 0;
-        foreach (var place in _shape.Gather!.Places.OrderBy(p => p.FirstToken))
+        foreach (var place in _shape.Gather!.Places.DistinctBy(p => p.FirstToken).OrderBy(p => p.FirstToken))
         {
             var use = _shape.Relations[place.Relation];
             if (tableFor(use) is not { } table)
@@ -37,8 +37,10 @@ public sealed class GatherText
                 continue;
             }
 
-            result.AddRange(_statement.Span[copied.._tokens[place.FirstToken].Start]);
-            result.AddRange(Encoding.UTF8.GetBytes(use.Alias is null ? $"{table} AS {Model.Topology.SqlIdentifier.Quote(use.Name)}" : table));
+            // TABLE t takes a name and nothing else.
+            var isWhole = place.FirstToken > 0 && _tokens[place.FirstToken - 1] is var (start, end, _) && Encoding.UTF8.GetString(_statement.Span[start..end]).Equals("table", StringComparison.OrdinalIgnoreCase);
+            result.AddRange(_statement.Span[copied.._tokens[place.FirstToken - (isWhole ? 1 : 0)].Start]);
+            result.AddRange(Encoding.UTF8.GetBytes((isWhole ? "SELECT * FROM " : "") + (use.Alias is null ? $"{table} AS {Model.Topology.SqlIdentifier.Quote(use.Name)}" : table)));
             copied = _tokens[place.LastToken].End;
         }
 

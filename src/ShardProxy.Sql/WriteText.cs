@@ -59,9 +59,7 @@ public sealed class WriteText
             return query.ToArray();
         }
 
-        // What is between them cannot hold the word: INSERT INTO name (columns).
-        var insert = _tokens.FindLastIndex(first, t => _statement.Span[t.Start..t.End] is var word && word.Length == 6 && Encoding.ASCII.GetString(word).Equals("insert", StringComparison.OrdinalIgnoreCase));
-        return [.. _statement.Span[.._tokens[insert].Start], .. query];
+        return [.. _statement.Span[.._tokens[InsertToken(first)].Start], .. query];
     }
 
     /// <summary>What stands behind the query: ON CONFLICT and RETURNING.</summary>
@@ -71,32 +69,71 @@ public sealed class WriteText
     /// The UPDATE or DELETE on those rows of its target only that meet the predicate: <c>WHERE (original) AND (predicate)</c>. It has a
     /// <see cref="StatementShape.IsRestrictable"/>.
     /// </summary>
-    public byte[] WithPredicate(string predicate)
+    public byte[] WithPredicate(string predicate) => With(PredicatePatches(predicate));
+
+    /// <summary>What <see cref="WithPredicate"/> changes.</summary>
+    public IEnumerable<WritePatch> PredicatePatches(string predicate)
     {
         var slot = _shape.TargetSlot!.Value;
-        var text = _statement.Span;
 
         // A line comment may follow the last token: what is added goes right behind the token, before it.
         var end = _tokens[slot.LastToken].End;
-        var result = new List<byte>(_statement.Length + predicate.Length + 32);
         if (slot.WhereToken < 0)
         {
-            result.AddRange(text[..end]);
-            result.AddRange(Encoding.UTF8.GetBytes($" WHERE ({predicate})"));
-        }
-        else
-        {
-            var where = _tokens[slot.WhereToken].End;
-            result.AddRange(text[..where]);
-            result.AddRange(" ("u8);
-            result.AddRange(text[where..end]);
-            result.AddRange(Encoding.UTF8.GetBytes($") AND ({predicate})"));
+            return [new WritePatch(end, end, $" WHERE ({predicate})")];
         }
 
-        result.AddRange(text[end..]);
+        var where = _tokens[slot.WhereToken].End;
+        return [new WritePatch(where, where, " ("), new WritePatch(end, end, $") AND ({predicate})")];
+    }
+
+    /// <summary>What puts another query in the place of that of an INSERT; a WITH in front of the INSERT goes with it.</summary>
+    public IEnumerable<WritePatch> QueryPatches(string query)
+    {
+        var (first, last) = _shape.Insert!.QueryTokens!.Value;
+        IEnumerable<WritePatch> patches = [Replacing(new TokenSpan(first, last), query)];
+        return _shape.Insert.HasWith ? [new WritePatch(0, _tokens[InsertToken(first)].Start, ""), .. patches] : patches;
+    }
+
+    /// <summary>Other text in the place of some tokens.</summary>
+    public WritePatch Replacing(TokenSpan span, string text) => new(_tokens[span.First].Start, _tokens[span.Last].End, text);
+
+    /// <summary>Parentheses around some tokens, and more behind them.</summary>
+    public IEnumerable<WritePatch> Narrowing(TokenSpan span, string more) =>
+        [new WritePatch(_tokens[span.First].Start, _tokens[span.First].Start, "("), new WritePatch(_tokens[span.Last].End, _tokens[span.Last].End, ") " + more)];
+
+    /// <summary>The text of some tokens.</summary>
+    public string Part(TokenSpan span) => Encoding.UTF8.GetString(_statement.Span[_tokens[span.First].Start.._tokens[span.Last].End]);
+
+    /// <summary>One of the names may stand in some tokens.</summary>
+    public bool Names(TokenSpan span, IReadOnlySet<string> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        return names.Count > 0 && Shapes.IdentifierCollector.Collect(_statement.Span[_tokens[span.First].Start.._tokens[span.Last].End]).Overlaps(names);
+    }
+
+    /// <summary>The text with changes that do not overlap; insertions at one place come in their order, and behind what ends there.</summary>
+    public byte[] With(IEnumerable<WritePatch> patches)
+    {
+        ArgumentNullException.ThrowIfNull(patches);
+        var text = _statement.Span;
+        var result = new List<byte>(_statement.Length + 256);
+        var copied = 0;
+        foreach (var patch in patches.OrderBy(p => p.Start))
+        {
+            result.AddRange(text[copied..patch.Start]);
+            result.AddRange(Encoding.UTF8.GetBytes(patch.Text));
+            copied = patch.End;
+        }
+
+        result.AddRange(text[copied..]);
         return [.. result];
     }
 
     /// <summary>Where the statement's RETURNING, or its end, begins: an UPDATE or DELETE that has a <see cref="StatementShape.IsRestrictable"/>.</summary>
     public int ReturningStart => _tokens[_shape.TargetSlot!.Value.LastToken].End;
+
+    // What is between it and the query cannot hold the word: INSERT INTO name (columns).
+    private int InsertToken(int query) =>
+        _tokens.FindLastIndex(query, t => _statement.Span[t.Start..t.End] is var word && word.Length == 6 && Encoding.ASCII.GetString(word).Equals("insert", StringComparison.OrdinalIgnoreCase));
 }

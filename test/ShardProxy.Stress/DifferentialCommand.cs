@@ -17,6 +17,12 @@ internal static class DifferentialCommand
                 continue;
             }
 
+            if (name == "--refused")
+            {
+                options = options with { ShowsRefused = true };
+                continue;
+            }
+
             var text = i + 1 < args.Length ? args.Span[++i] : "";
             var isNumber = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value);
             switch (name)

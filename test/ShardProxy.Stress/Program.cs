@@ -6,7 +6,7 @@ using ShardProxy.TestKit.Differential;
 const string Help =
     """
     usage: test/stress hostile [--seconds N] [--seed S] [--clients N] [--nodes N]
-           test/stress differential [--statements N] [--seed S] [--nodes N] [--moves] [--category NAME]
+           test/stress differential [--statements N] [--seed S] [--nodes N] [--moves] [--refused] [--category NAME]
            test/stress corpus DIRECTORY
            test/stress tpch [--scale S] [--seed S] [--nodes N]
            test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
@@ -30,6 +30,7 @@ const string Help =
       --seed S         replays a run (default: taken from the clock and printed)
       --nodes N        PostgreSQL servers (default 3)
       --moves          ranges are moved between the nodes meanwhile
+      --refused        some refused statements of each category are printed
       --category NAME  only categories whose names contain this
 
     corpus: analyses every statement of the folder's psql scripts (*.sql; PostgreSQL's own are in src/test/regress/sql of its source) and holds relations and columns

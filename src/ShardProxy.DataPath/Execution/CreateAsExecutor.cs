@@ -16,8 +16,6 @@ namespace ShardProxy.DataPath.Execution;
 /// </summary>
 internal static class CreateAsExecutor
 {
-    private const int FetchRows = 500;
-    private const string Cursor = "shardproxy_create";
     private const string Exists = "42P07";
 
     /// <summary>Runs the statement. Writes its reply, no ReadyForQuery.</summary>
@@ -118,37 +116,21 @@ internal static class CreateAsExecutor
         var copy = $"COPY {(name.Schema is { } schema ? new QualifiedName(schema, name.Name).ToString() : SqlIdentifier.Quote(name.Name))} FROM STDIN";
         var count = 0L;
         var lines = new ArrayBufferWriter<byte>();
-        foreach (var server in servers)
+        var (isDone, error) = await PulledCursor.ReadAsync(session, servers, command with { Sql = query }, shape, async rows =>
         {
-            byte[] declare = [.. Encoding.UTF8.GetBytes($"DECLARE {Cursor} NO SCROLL CURSOR FOR "), .. query];
-            if (!Passed(session, await SideDialog.RunAsync(server, command with { Sql = declare }).ConfigureAwait(false)))
-            {
-                return null;
-            }
+            lines.ResetWrittenCount();
+            rows.ForEach(r => CopyLine.Write(lines, r));
+            count += rows.Count;
+            return rows.Count == 0 || Passed(session, await CopyLine.SendAsync(home, copy, lines.WrittenMemory).ConfigureAwait(false));
+        }).ConfigureAwait(false);
+        if (error is not null)
+        {
+            session.Fail(error);
+        }
 
-            for (var isOver = false; !isOver;)
-            {
-                var batch = await SideDialog.RunAsync(server, string.Create(CultureInfo.InvariantCulture, $"FETCH {FetchRows} FROM {Cursor}")).ConfigureAwait(false);
-                if (!Passed(session, batch))
-                {
-                    return null;
-                }
-
-                isOver = batch.Rows.Count < FetchRows;
-                lines.ResetWrittenCount();
-                batch.Rows.ForEach(r => CopyLine.Write(lines, r));
-                if (batch.Rows.Count > 0 && !Passed(session, await CopyLine.SendAsync(home, copy, lines.WrittenMemory).ConfigureAwait(false)))
-                {
-                    return null;
-                }
-
-                count += batch.Rows.Count;
-            }
-
-            if (!Passed(session, await SideDialog.RunAsync(server, $"CLOSE {Cursor}").ConfigureAwait(false)))
-            {
-                return null;
-            }
+        if (!isDone)
+        {
+            return null;
         }
 
         return string.Create(CultureInfo.InvariantCulture, $"SELECT {count}");

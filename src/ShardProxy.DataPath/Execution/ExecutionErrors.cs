@@ -15,7 +15,7 @@ internal static class ExecutionErrors
         "54000", "SHP-409", "a statement that runs on all nodes returns more than 10000 rows", "Leave RETURNING out, or write fewer rows at a time.");
 
     public static readonly ShardProxyError TooManyPulledRows = new(
-        "54000", "SHP-412", "an INSERT … SELECT with ON CONFLICT or RETURNING stores more than 50000 rows or 32 MB on several nodes", "Leave them out, or insert fewer rows at a time.");
+        "54000", "SHP-412", "a write over several nodes carries more than 50000 rows or 32 MB from one to another", "Add conditions to what it reads, or write fewer rows at a time; INSERT … SELECT without ON CONFLICT and RETURNING into a sharded table has no such bound.");
 
     public static readonly ShardProxyError GatherRefused = new(
         "0A000", "SHP-225", "the statement cannot be finished on rows gathered from several nodes", "Add the shard key to its conditions, or name the columns it needs one by one.");
@@ -42,9 +42,6 @@ internal static class ExecutionErrors
 
     public static readonly ShardProxyError FencedTooOften = new(
         "40001", "SHP-403", "the statement met a closed write gate again and again", "Retry the transaction.");
-
-    public static readonly ShardProxyError ReplicatedParameters = new(
-        "0A000", "SHP-404", "this statement cannot run with bound parameters on several nodes", "Send it as a simple query.");
 
     public static readonly ShardProxyError ConformingStrings = new(
         "0A000", "SHP-410", "standard_conforming_strings cannot be turned off behind the proxy", "Write E'…' for strings with backslash escapes.");

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Sessions;
+using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Sql;
@@ -102,6 +103,12 @@ internal sealed class GatherSql
         if (_partial is not null)
         {
             return;
+        }
+
+        if (_shape.HasRowLocking)
+        {
+            // Gathered rows are copies: a lock on them keeps nobody from the real ones.
+            throw new ShardProxyException(RoutingErrors.NoKey);
         }
 
         var sources = ImmutableArray.CreateBuilder<GatherSource>();

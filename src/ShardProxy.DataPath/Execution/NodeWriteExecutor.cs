@@ -13,7 +13,7 @@ namespace ShardProxy.DataPath.Execution;
 
 /// <summary>
 /// A write of a sharded table whose rows are on several nodes, in one transaction: of an INSERT each node gets the rows it owns, an UPDATE or DELETE
-/// runs on each node on the rows it owns. One node after another, always in the same order, so that two such statements cannot wait for each other.
+/// runs on each node on the rows it owns, perhaps with rows from elsewhere written into its text (<see cref="SuppliedWrite"/>). One node after another, always in the same order, so that two such statements cannot wait for each other.
 /// </summary>
 internal sealed class NodeWriteExecutor
 {
@@ -31,6 +31,7 @@ internal sealed class NodeWriteExecutor
     private readonly bool _isInBlock;
     private NodeCommand _command;
     private string? _time;
+    private SuppliedWrite? _supplied;
     private bool _describes;
     private bool _hasForwarded;
     private bool _isFenced;
@@ -68,15 +69,17 @@ internal sealed class NodeWriteExecutor
 
         try
         {
-            // Functions that a list of one row may call, and one of several rows may not: the statement is read as it is.
-            var hasParts = _plan.Kind == RouteKind.SplitInsert && !_shape.Functions.All(PureFunctions.Contains);
-            if (await WritePreparation.RunAsync(_session, servers[0], _command, hasParts).ConfigureAwait(false) is not { } prepared)
+            // Functions that a list of one row may call, and one of several rows may not: the statement is read as it is. The home node has every table.
+            var isSupplied = _plan.Kind == RouteKind.SuppliedWrite;
+            var reader = isSupplied ? await SessionServers.GetAsync(_session, _table.HomeNode).ConfigureAwait(false) : servers[0];
+            var hasParts = isSupplied || (_plan.Kind == RouteKind.SplitInsert && !_shape.Functions.All(PureFunctions.Contains));
+            if (await WritePreparation.RunAsync(_session, reader, _command, hasParts).ConfigureAwait(false) is not { } prepared)
             {
                 return null;
             }
 
             (_command, _time) = prepared;
-            return await RunOnAsync(servers).ConfigureAwait(false);
+            return !isSupplied || await SupplyAsync(reader, servers[0]).ConfigureAwait(false) ? await RunOnAsync(servers).ConfigureAwait(false) : null;
         }
         catch (EndOfStreamException)
         {
@@ -84,6 +87,26 @@ internal sealed class NodeWriteExecutor
             return null;
         }
     }
+
+    // With the rows that it reads from elsewhere: what a server cannot read then is refused.
+    private async ValueTask<bool> SupplyAsync(ServerConnection home, ServerConnection first)
+    {
+        _supplied = await SuppliedWrite.ReadAsync(_session, _table, _shape, _command, _time, home).ConfigureAwait(false);
+        if (_supplied is null)
+        {
+            return false;
+        }
+
+        var read = await StatementCheck.RunAsync(first, Timed(_supplied.For(first.Node)), _command.ParameterTypes ?? []).ConfigureAwait(false);
+        if (!read.IsOk)
+        {
+            _session.Fail(RoutingErrors.NoKey);
+        }
+
+        return read.IsOk;
+    }
+
+    private ReadOnlyMemory<byte> Timed(ReadOnlyMemory<byte> text) => _time is null ? text : Encoding.UTF8.GetBytes(TransactionTimeText.Replace(Encoding.UTF8.GetString(text.Span), _time));
 
     private async ValueTask<string?> RunOnAsync(ServerConnection[] servers)
     {
@@ -96,7 +119,7 @@ internal sealed class NodeWriteExecutor
         {
             var server = servers[i];
             server.HasWritten = true;
-            (_command with { Sql = _time is null ? texts[i] : Encoding.UTF8.GetBytes(TransactionTimeText.Replace(Encoding.UTF8.GetString(texts[i].Span), _time)) }).Send(server);
+            (_command with { Sql = Timed(texts[i]) }).Send(server);
             await server.Output.FlushAsync().ConfigureAwait(false);
             if (keeps)
             {
@@ -144,7 +167,7 @@ internal sealed class NodeWriteExecutor
     // The values drawn on these servers are this session's; the last row's, that lastval and currval mean, on the last server.
     private void NoteSequences(ServerConnection[] servers)
     {
-        if (_plan.Kind == RouteKind.SplitInsert)
+        if (_plan.Kind == RouteKind.SplitInsert || (_supplied is not null && SequenceTruth.MayDraw(_shape, StateKinds.None)))
         {
             foreach (var server in servers.OrderBy(s => s.Node.Id == _nodes[^1]))
             {
@@ -159,6 +182,11 @@ internal sealed class NodeWriteExecutor
         if (_plan.Kind == RouteKind.SplitInsert)
         {
             return [.. servers.Select(s => new ReadOnlyMemory<byte>(servers.Length == 1 ? _command.Sql.ToArray() : text.WithRows(row => _nodes[row] == s.Node.Id)))];
+        }
+
+        if (_supplied is not null)
+        {
+            return [.. servers.Select(s => new ReadOnlyMemory<byte>(_supplied.For(s.Node)))];
         }
 
         // While a range of the group moves, a node may have rows of it that it does not own.

@@ -63,8 +63,8 @@ internal sealed class PartialSql
                 var hidden = _query.Order.Where(o => o.Output < 0).ToList();
                 _select = $"SELECT {Part(_query.Targets)}{string.Concat(hidden.Select(o => ", " + Part(o.Expression)))}";
                 Columns = resultColumns + hidden.Count;
-                var limit = $"({Part(_query.Limit!.Value)}\n){(_query.Offset is { } offset ? $" + ({Part(offset)}\n)" : "")}";
-                _tail = $"{OrderBy(Number)} LIMIT {limit}";
+                _tail = _query.Lock is { } rowLock ? Part(rowLock)
+                    : $"{OrderBy(Number)} LIMIT ({Part(_query.Limit!.Value)}\n){(_query.Offset is { } offset ? $" + ({Part(offset)}\n)" : "")}";
                 break;
         }
 
@@ -121,9 +121,9 @@ internal sealed class PartialSql
             return null;
         }
 
-        if (_query.Kind == PartialKind.Top)
+        if (_query.Kind is PartialKind.Top or PartialKind.Locked)
         {
-            var limits = $" LIMIT ({_text.Part(_query.Limit!.Value, null)}\n){(_query.Offset is { } offset ? $" OFFSET ({_text.Part(offset, null)}\n)" : "")}";
+            var limits = _query.Lock is not null ? "" : $" LIMIT ({_text.Part(_query.Limit!.Value, null)}\n){(_query.Offset is { } offset ? $" OFFSET ({_text.Part(offset, null)}\n)" : "")}";
             return Encoding.UTF8.GetBytes($"SELECT {List(_resultColumns, i => Column(i + 1))} FROM {target}{OrderBy(Column)}{limits}");
         }
 

@@ -18,9 +18,6 @@ namespace ShardProxy.DataPath.Execution;
 /// </summary>
 internal sealed class PullInsertExecutor
 {
-    private const int FetchRows = 500;
-    private const string Cursor = "shardproxy_insert";
-
     private readonly Session _session;
     private readonly RoutePlan _plan;
     private readonly RoutingTable _table;
@@ -64,7 +61,8 @@ internal sealed class PullInsertExecutor
         GatheredStatement? gathered = null;
         try
         {
-            if (await PullInsertQuery.ReadAsync(_session, _servers[_table.HomeNode.Id], _target, _shape, _command, query).ConfigureAwait(false) is not { } columns)
+            if (await PullInsertQuery.ReadAsync(
+                _session, _servers[_table.HomeNode.Id], _target.Name.ToString(), _target, _shape, _command, query).ConfigureAwait(false) is not { } columns)
             {
                 return null;
             }
@@ -106,52 +104,28 @@ internal sealed class PullInsertExecutor
         var select = columns.Select(Encoding.UTF8.GetString(gathered?.Sql ?? query));
         if (TransactionTimeText.HasTime(select))
         {
-            var (moment, error) = await TransactionMoment.OfAsync(_session, _servers[_table.HomeNode.Id]).ConfigureAwait(false);
+            var (moment, failure) = await TransactionMoment.OfAsync(_session, _servers[_table.HomeNode.Id]).ConfigureAwait(false);
             if (moment is null)
             {
-                Fail(error!);
+                Fail(failure!);
                 return null;
             }
 
             select = TransactionTimeText.Replace(select, moment);
         }
 
-        foreach (var server in gathered is null ? source.Nodes.Select(s => _servers[s]) : [gathered.Workspace])
+        var (isDone, error) = await PulledCursor.ReadAsync(
+            _session,
+            gathered is null ? source.Nodes.Select(s => _servers[s]) : [gathered.Workspace],
+            _command with { Sql = Encoding.UTF8.GetBytes(select), ParameterTypes = columns.Types },
+            _shape,
+            async batch => await WithDrawnAsync(batch, columns.Drawn).ConfigureAwait(false) is { } complete && await PassedAsync(rows.AddAsync(complete)).ConfigureAwait(false)).ConfigureAwait(false);
+        if (error is not null)
         {
-            if (!await PullFromAsync(server, select, columns, rows).ConfigureAwait(false))
-            {
-                return null;
-            }
+            Fail(error);
         }
 
-        return await PassedAsync(rows.EndAsync()).ConfigureAwait(false) ? string.Create(CultureInfo.InvariantCulture, $"INSERT 0 {rows.Count}") : null;
-    }
-
-    private async ValueTask<bool> PullFromAsync(ServerConnection server, string select, PullColumns columns, PulledRows rows)
-    {
-        var declare = Encoding.UTF8.GetBytes($"DECLARE {Cursor} NO SCROLL CURSOR FOR {select}");
-        if (!Passed(await SideDialog.RunAsync(server, _command with { Sql = declare, ParameterTypes = columns.Types }).ConfigureAwait(false)))
-        {
-            return false;
-        }
-
-        if (!server.Key.IsWorkspace && StateRules.After(_shape) is not StateKinds.None and var kinds)
-        {
-            VariableExecutor.Suspect(_session, server, kinds);
-        }
-
-        for (var isOver = false; !isOver;)
-        {
-            var batch = await SideDialog.RunAsync(server, string.Create(CultureInfo.InvariantCulture, $"FETCH {FetchRows} FROM {Cursor}")).ConfigureAwait(false);
-            if (!Passed(batch) || await WithDrawnAsync(batch.Rows, columns.Drawn).ConfigureAwait(false) is not { } complete || !await PassedAsync(rows.AddAsync(complete)).ConfigureAwait(false))
-            {
-                return false;
-            }
-
-            isOver = batch.Rows.Count < FetchRows;
-        }
-
-        return Passed(await SideDialog.RunAsync(server, $"CLOSE {Cursor}").ConfigureAwait(false));
+        return isDone && await PassedAsync(rows.EndAsync()).ConfigureAwait(false) ? string.Create(CultureInfo.InvariantCulture, $"INSERT 0 {rows.Count}") : null;
     }
 
     // Each row with the keys that its INSERT leaves to their defaults.
@@ -189,16 +163,6 @@ internal sealed class PullInsertExecutor
         }
 
         return failure is null;
-    }
-
-    private bool Passed(DialogResult result)
-    {
-        if (!result.IsOk)
-        {
-            Fail(result.ErrorPayload!);
-        }
-
-        return result.IsOk;
     }
 
     private void Fail(byte[] error)

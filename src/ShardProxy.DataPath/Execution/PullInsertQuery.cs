@@ -88,7 +88,15 @@ internal static class PullInsertQuery
     /// The statement as the home node reads it: what PostgreSQL has against it is told, and null returned. An explicit cast gives what the assignment gives, as
     /// far as the assignment is allowed; lengths and scales are left to the assignment itself.
     /// </summary>
-    public static async ValueTask<PullColumns?> ReadAsync(Session session, ServerConnection home, PlacedTable target, StatementShape shape, NodeCommand command, byte[] query)
+    /// <param name="session">The session.</param>
+    /// <param name="home">The home node's server.</param>
+    /// <param name="target">The table's name as SQL text.</param>
+    /// <param name="placed">The table, if it is sharded: every row needs a value of its key.</param>
+    /// <param name="shape">The statement.</param>
+    /// <param name="command">With its parameters.</param>
+    /// <param name="query">Its query.</param>
+    public static async ValueTask<PullColumns?> ReadAsync(
+        Session session, ServerConnection home, string target, PlacedTable? placed, StatementShape shape, NodeCommand command, byte[] query)
     {
         var whole = await StatementCheck.RunAsync(home, command.Sql, command.Parameters?.TypeOids ?? []).ConfigureAwait(false);
         if (!Passed(session, whole))
@@ -109,7 +117,8 @@ internal static class PullInsertQuery
             SELECT a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid,
               {CopyLine.IsExactSql}
             FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = {SqlIdentifier.Literal(target.Name.ToString())}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE a.attrelid = {SqlIdentifier.Literal(target)}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+            ORDER BY a.attnum
             """).ConfigureAwait(false);
         if (!Passed(session, part) || !Passed(session, known))
         {
@@ -123,9 +132,9 @@ internal static class PullInsertQuery
         }
 
         var types = RowShape.Types(part.RowDescription ?? []);
-        ImmutableArray<string> columns = shape.Insert!.Columns is { IsEmpty: false } named ? named : [.. target.Columns.Take(types.Length).Select(c => c.Name)];
-        ImmutableArray<TableColumn> drawn = [.. target.KeyColumns.Select(k => target.Columns[k]).Where(c => !columns.Contains(c.Name))];
-        ImmutableArray<TableColumn> moments = [.. target.Columns.Where(c => c.Default is { Kind: ColumnDefaultKind.Moment } && !columns.Contains(c.Name) && !drawn.Contains(c))];
+        ImmutableArray<string> columns = shape.Insert!.Columns is { IsEmpty: false } named ? named : [.. known.Rows.Take(types.Length).Select(r => Encoding.UTF8.GetString(r[0]!))];
+        ImmutableArray<TableColumn> drawn = placed is null ? [] : [.. placed.KeyColumns.Select(k => placed.Columns[k]).Where(c => !columns.Contains(c.Name))];
+        ImmutableArray<TableColumn> moments = placed is null ? [] : [.. placed.Columns.Where(c => c.Default is { Kind: ColumnDefaultKind.Moment } && !columns.Contains(c.Name) && !drawn.Contains(c))];
         if (types.Length == 0 || columns.Length != types.Length || !drawn.All(WritePlanner.CanDraw))
         {
             session.Fail(RoutingErrors.NoKey);

@@ -122,6 +122,8 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.DefaultKeys => $"{Made(plan)} made by the proxy, then the nodes of its rows (of {all})",
         RouteKind.PullInsert => $"the query's rows are fetched and copied to their nodes (of {all}), committed in two phases",
         RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
+        RouteKind.SuppliedWrite when plan.GroupId == 0 => $"{home}, with the rows it reads from other nodes (of {all}) written into its text",
+        RouteKind.SuppliedWrite => $"the nodes that have rows (of {all}), with the rows it reads from elsewhere written into its text, committed in two phases",
         RouteKind.CreateAs => $"the table is made on {home}, its rows are fetched (from {all}) and copied there",
         RouteKind.MoveRows => $"the nodes that have rows (of {all}), which go to the node of the new key, committed in two phases",
         RouteKind.Enclosed => $"all nodes ({all}), the rows its query needs gathered on {home}, finished there by PostgreSQL",

@@ -29,6 +29,25 @@ internal static class RowShape
         return types;
     }
 
+    /// <summary>The columns' names.</summary>
+    public static string[] Names(ReadOnlySpan<byte> rowDescription)
+    {
+        if (rowDescription.IsEmpty)
+        {
+            return [];
+        }
+
+        var reader = new PayloadReader(rowDescription);
+        var names = new string[reader.ReadInt16()];
+        for (var i = 0; i < names.Length; i++)
+        {
+            names[i] = System.Text.Encoding.UTF8.GetString(reader.ReadCString());
+            reader.ReadBytes(18);
+        }
+
+        return names;
+    }
+
     /// <summary>Both have the same number of columns, of the same types; a whole row of a table and one of its copy count as the same.</summary>
     public static bool SameTypes(ReadOnlySpan<byte> one, ReadOnlySpan<byte> other)
     {

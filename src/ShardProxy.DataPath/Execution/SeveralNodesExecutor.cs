@@ -37,7 +37,7 @@ internal static class SeveralNodesExecutor
             case RouteKind.Enclosed:
                 await EnclosedQueryExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
                 return false;
-            case RouteKind.SplitInsert or RouteKind.NodeWrites:
+            case RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.SuppliedWrite:
                 return await NodeWriteExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
             case RouteKind.MoveRows:
                 return await RowMoveExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);

@@ -109,7 +109,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.MoveRows or RouteKind.PullInsert or RouteKind.CreateAs when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.SuppliedWrite or RouteKind.MoveRows or RouteKind.PullInsert or RouteKind.CreateAs when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:
@@ -141,6 +141,12 @@ internal static class StatementDispatch
                     nodeId = table.HomeNode.Id;
                     break;
                 default:
+                    if (plan.Kind == RouteKind.SuppliedWrite)
+                    {
+                        // Those of its target, which is the home node's if it is in no group.
+                        owners = plan.GroupId == 0 ? [table.HomeNode.Id] : plan.Lookups.IsEmpty ? null : Router.Owners(plan, input, table);
+                    }
+
                     TouchGroups(session, plan);
                     if (IsHeld(session, table))
                     {

@@ -46,6 +46,11 @@ internal static class GatherPlanner
 
         // A function of the user's need not be on every node, nor the same there.
         var isColocated = shape.Partial is not null && shape.Functions.All(IsAllowed) && Colocation.Holds(shape, placed);
+        if (shape.HasRowLocking && !(isColocated && shape.Partial!.Kind == PartialKind.Locked))
+        {
+            return null;
+        }
+
         var gather = RoutePlanner.Simple(table, RouteKind.Gather, isWrite: false) with
         {
             Tables = tables,

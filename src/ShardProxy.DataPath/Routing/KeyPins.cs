@@ -80,6 +80,13 @@ internal static class KeyPins
     /// </summary>
     public static bool AreJoined(StatementShape shape, PlacedTable?[] tables, int target)
     {
+        var joined = Joined(shape, tables, target);
+        return shape.Relations.All(r => tables[r.Index] is not { Placement: TablePlacement.Sharded } || joined.Contains(r.Index));
+    }
+
+    /// <summary>The sharded relations, the target among them, of which for a row of the target only rows of its own key count.</summary>
+    public static HashSet<int> Joined(StatementShape shape, PlacedTable?[] tables, int target)
+    {
         var reached = new HashSet<(int Relation, int KeyColumn)>();
         for (var k = 0; k < tables[target]!.KeyColumns.Length; k++)
         {
@@ -106,8 +113,9 @@ internal static class KeyPins
             }
         }
 
-        return shape.Relations.All(r => tables[r.Index] is not { Placement: TablePlacement.Sharded } table
-            || Enumerable.Range(0, table.KeyColumns.Length).All(k => reached.Contains((r.Index, k))));
+        return [.. shape.Relations
+            .Where(r => tables[r.Index] is { Placement: TablePlacement.Sharded } table && Enumerable.Range(0, table.KeyColumns.Length).All(k => reached.Contains((r.Index, k))))
+            .Select(r => r.Index)];
     }
 
     private static int KeyPosition(PlacedTable table, string column)

@@ -64,7 +64,8 @@ internal static partial class KeyUpdate
     }
 
     private static RoutePlan? TryMove(StatementShape shape, RoutingTable table, PlacedTable?[] placed, PlacedTable written, KeyLookup key) =>
-        !shape.HasModifyingCte && !shape.HasRowLocking && !CannotMove().IsMatch(shape.Text) && (shape.Relations.Length == 1 || !Returning().IsMatch(shape.Text))
+        !shape.HasModifyingCte && !shape.HasRowLocking && !CannotMove().IsMatch(shape.Text) && !WritePlanner.NodesMayDiffer(shape)
+        && (shape.Relations.Length == 1 || !StatementWords.Has(shape, Returning(), "returning"))
         && shape.Relations.All(r => r.Index == shape.RestrictableTarget || (r.Role == RelationRole.Read && placed[r.Index] is { Placement: TablePlacement.Replicated }))
         && shape.Functions.All(WritePlanner.IsAllowed)
             ? RoutePlanner.Simple(table, RouteKind.MoveRows, isWrite: true) with
@@ -75,10 +76,7 @@ internal static partial class KeyUpdate
             }
             : null;
 
-    // Physical columns and the numbers of objects are each node's own.
-    [GeneratedRegex(
-        @"^\s*with\b|\b(ctid|xmin|xmax|cmin|cmax|tableoid|reg(class|type|proc|procedure|oper|operator|role|namespace|config|dictionary|collation))\b",
-        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^\s*with\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex CannotMove();
 
     // RETURNING is answered by another statement than the rest: one that knows only the target.

@@ -47,6 +47,9 @@ internal enum RouteKind
     /// <summary>UPDATE or DELETE on several nodes, each writing its own rows.</summary>
     NodeWrites,
 
+    /// <summary>INSERT, UPDATE, DELETE or MERGE on the nodes of its target, with the rows it reads from elsewhere written into its text.</summary>
+    SuppliedWrite,
+
     /// <summary>UPDATE of the shard key that takes rows to another node.</summary>
     MoveRows,
 

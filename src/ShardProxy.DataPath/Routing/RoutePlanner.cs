@@ -11,7 +11,7 @@ namespace ShardProxy.DataPath.Routing;
 /// Decides how a statement shape is carried out on the present placement. Anything not proven right over several nodes is
 /// refused (law 1). Pure; the result is cached on the shape.
 /// </summary>
-internal static class RoutePlanner
+internal static partial class RoutePlanner
 {
     /// <summary>The cached plan, or a new one when placement has changed since. Plans under another search_path are not cached.</summary>
     public static RoutePlan PlanFor(StatementShape shape, RoutingTable table, bool defaultSearchPath)
@@ -65,7 +65,7 @@ internal static class RoutePlanner
             {
                 case RelationClass.Ambiguous:
                     return Refuse(table, RoutingErrors.SearchPath);
-                case RelationClass.Opaque when shape.Kind is not (StatementKind.DropTable or StatementKind.OtherDdl or StatementKind.AlterTable):
+                case RelationClass.Opaque when shape.Kind is not (StatementKind.Prepare or StatementKind.DropTable or StatementKind.OtherDdl or StatementKind.AlterTable):
                     return Refuse(table, RoutingErrors.OpaqueRelation);
                 case RelationClass.Unsharded or RelationClass.Opaque:
                     unsharded++;
@@ -82,7 +82,7 @@ internal static class RoutePlanner
 
         var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
             ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
-            : OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed));
+            : OrSupply(OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed), shape, table, placed));
         return plan.Kind != RouteKind.Refuse && plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
     }
 
@@ -92,10 +92,22 @@ internal static class RoutePlanner
         : plan.Kind == RouteKind.Refuse ? gather
         : plan with { Otherwise = plan.Otherwise ?? gather };
 
+    // And a write whose nodes lack rows that it reads may be given them.
+    private static RoutePlan OrSupply(RoutePlan plan, StatementShape shape, RoutingTable table, PlacedTable?[] placed) =>
+        shape.Supplied is null || plan.Kind is not (RouteKind.Refuse or RouteKind.ByKey) || plan.Otherwise is not null || SuppliedPlanner.TryPlan(shape, table, placed) is not { } supplied ? plan
+        : plan.Kind == RouteKind.Refuse ? supplied
+        : plan with { Otherwise = supplied };
+
     private static RoutePlan PlanQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed, int unsharded)
     {
         var tables = placed.OfType<PlacedTable>().Distinct().ToImmutableArray();
-        if (shape.Unsupported is not null || shape.HasCurrentOf || shape.Kind is StatementKind.Merge or StatementKind.Prepare or StatementKind.Execute)
+        if (shape.Kind == StatementKind.Prepare)
+        {
+            // It is only read: where it runs, its EXECUTE shows.
+            return Simple(table, RouteKind.Home, isWrite: true);
+        }
+
+        if (shape.Unsupported is not null || shape.HasCurrentOf || shape.Kind is StatementKind.Merge or StatementKind.Execute)
         {
             return Refuse(table, RoutingErrors.Unsupported);
         }
@@ -179,7 +191,10 @@ internal static class RoutePlanner
 
     // What depends on the order or the place of rows is not the same on every node.
     private static bool NodesMayDiffer(StatementShape shape) =>
-        Regex.IsMatch(shape.Text, @"\b(ctid|xmin|xmax|cmin|cmax|tableoid|limit|offset|fetch|distinct)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+        StatementWords.Has(shape, NodesDiffer(), "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "limit", "offset", "fetch", "distinct");
+
+    [GeneratedRegex(@"\b(ctid|xmin|xmax|cmin|cmax|tableoid|limit|offset|fetch|distinct)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex NodesDiffer();
 
     private static RoutePlan PlanAggregate(
         StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<PlacedTable> tables, List<PlacedTable> sharded)

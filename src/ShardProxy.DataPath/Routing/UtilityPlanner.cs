@@ -94,7 +94,8 @@ internal static class UtilityPlanner
             return RoutePlanner.Simple(table, RouteKind.CreateAs, isWrite: true) with { Tables = [.. placed.OfType<PlacedTable>().Distinct()] };
         }
 
-        return placed.Any(p => p is not null) ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);
+        // Without rows it only takes the names and types of columns.
+        return placed.Any(p => p is not null) && !shape.CreatesEmpty ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);
     }
 
     private static RoutePlan OnTables(StatementShape shape, RoutingTable table, PlacedTable?[] placed)

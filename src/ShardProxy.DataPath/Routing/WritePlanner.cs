@@ -19,6 +19,16 @@ internal static partial class WritePlanner
         "age", "col_description", "current_setting", "currval", "format_type", "has_any_column_privilege", "obj_description", "row_security_active", "shobj_description",
         "statement_timestamp", "timeofday", "version");
 
+    private static readonly string[] NodeWords =
+    [
+        "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid",
+        "regclass", "regtype", "regproc", "regprocedure", "regoper", "regoperator", "regrole", "regnamespace", "regconfig", "regdictionary", "regcollation",
+    ];
+
+    // Of those, too, the ones that give each call another value: in a part of a statement that is computed once, the nodes would differ.
+    private static readonly FrozenSet<string> Volatile = FrozenSet.Create(
+        StringComparer.Ordinal, "clock_timestamp", "gen_random_uuid", "random", "random_normal", "uuidv4", "uuidv7");
+
     /// <summary>How an INSERT runs whose rows belong to several nodes; null: not at all.</summary>
     public static RoutePlan? TryRows(StatementShape shape, RoutingTable table, PlacedTable?[] placed, RoutePlan byKey)
     {
@@ -61,7 +71,7 @@ internal static partial class WritePlanner
     /// <param name="lookups">The keys it is pinned to, if it is.</param>
     public static RoutePlan? TryChange(StatementShape shape, RoutingTable table, PlacedTable?[] placed, ImmutableArray<KeyLookup> lookups)
     {
-        if (!shape.IsRestrictable || shape.HasModifyingCte || shape.HasRowLocking || NodesDiffer().IsMatch(shape.Text))
+        if (!shape.IsRestrictable || shape.HasModifyingCte || shape.HasRowLocking || NodesMayDiffer(shape))
         {
             return null;
         }
@@ -72,7 +82,7 @@ internal static partial class WritePlanner
             return null;
         }
 
-        if (shape.Update is { } update && update.AssignedColumns.Any(a => written.Columns.Any(c => c.Name == a && c.Default is { Kind: ColumnDefaultKind.Moment })) && Default().IsMatch(shape.Text))
+        if (shape.Update is { } update && update.AssignedColumns.Any(a => written.Columns.Any(c => c.Name == a && c.Default is { Kind: ColumnDefaultKind.Moment })) && MaySetDefaults(shape))
         {
             // Each node would take its own moment for it.
             return RoutePlanner.Refuse(table, Execution.ExecutionErrors.GatherTime);
@@ -81,8 +91,8 @@ internal static partial class WritePlanner
         // Rows of other tables are the same on every node, or belong to the rows that are written; what is made of many of them has to be the same too.
         var isAlone = shape.Relations.Length == 1;
         var isJoined = KeyPins.AreJoined(shape, placed, target);
-        if (!isJoined || !shape.Functions.All(f => isAlone ? IsAllowed(f) : PureFunctions.Contains(f) || PureFunctions.IsCombinedAggregate(f) || IsNow(f))
-            || (!isAlone && RowsDiffer().IsMatch(shape.Text)))
+        if (!isJoined || !shape.Functions.All(f => isAlone ? IsAllowed(f) && !(IsVolatile(f) && StatementWords.Has(shape, HasParts(), "select", "values", "from", "using")) : PureFunctions.Contains(f) || PureFunctions.IsCombinedAggregate(f) || IsNow(f))
+            || (!isAlone && RowsMayDiffer(shape)))
         {
             return null;
         }
@@ -95,20 +105,35 @@ internal static partial class WritePlanner
         };
     }
 
-    /// <summary>The transaction's moment, which is put in its place.</summary>
+    /// <summary>Each call of it gives another value.</summary>
+    public static bool IsVolatile(FunctionUse function) => Volatile.Contains(function.Name);
+
+    /// <summary>It is the time of the transaction.</summary>
     public static bool IsNow(FunctionUse function) => function is { Schema: null or "pg_catalog", Name: "now" or "transaction_timestamp" };
+
+    /// <summary>It names physical columns or the numbers of objects: those are each node's own.</summary>
+    public static bool NodesMayDiffer(StatementShape shape) => StatementWords.Has(shape, NodesDiffer(), NodeWords);
+
+    /// <summary>It may have a query whose rows depend on the order in which a node happens to have them.</summary>
+    public static bool RowsMayDiffer(StatementShape shape) => StatementWords.Has(shape, RowsDiffer(), "limit", "offset", "fetch", "distinct", "over");
+
+    /// <summary>It may set columns to DEFAULT.</summary>
+    public static bool MaySetDefaults(StatementShape shape) => StatementWords.Has(shape, Default(), "default");
 
     /// <summary>A write of rows on several nodes may call it.</summary>
     public static bool IsAllowed(FunctionUse function) =>
         GatherPlanner.IsAllowed(function) && !OfItsServer.Contains(function.Name)
         && !function.Name.StartsWith("to_reg", StringComparison.Ordinal) && !function.Name.StartsWith("has_", StringComparison.Ordinal);
 
-    // Physical columns and the numbers of objects are each node's own.
     [GeneratedRegex(@"\b(ctid|xmin|xmax|cmin|cmax|tableoid|reg(class|type|proc|procedure|oper|operator|role|namespace|config|dictionary|collation))\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NodesDiffer();
 
     [GeneratedRegex(@"\bdefault\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Default();
+
+    // Parts that are computed once for all rows: queries, lists of values, functions in FROM.
+    [GeneratedRegex(@"\b(select|values|(?<!delete\s+)from|using)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex HasParts();
 
     [GeneratedRegex(@"\b(limit|offset|fetch|distinct\s+on|over)\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex RowsDiffer();

@@ -102,7 +102,7 @@ internal sealed class ServerConnection : IAsyncDisposable
     public Dictionary<string, PreparedStatement?>? Lent { get; set; }
 
     /// <summary>What SQL-level PREPARE has made on it, as far as the proxy has seen it; null for nothing.</summary>
-    public Dictionary<string, ShardProxy.Sql.StatementShape>? SqlStatements { get; set; }
+    public Dictionary<string, SqlStatement>? SqlStatements { get; set; }
 
     /// <summary>The session settings this server has now.</summary>
     public SessionSettings Settings { get; set; } = SessionSettings.Empty;

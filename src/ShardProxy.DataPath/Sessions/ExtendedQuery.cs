@@ -221,7 +221,7 @@ internal sealed class ExtendedQuery(Session session)
             return;
         }
 
-        if ((ViewExpansion.Concerns(session, statement.Shape) && !await ViewExpansion.GiveAsync(session, _pipeline, portal).ConfigureAwait(false))
+        if ((ViewExpansion.Concerns(session, statement) && !await ViewExpansion.GiveAsync(session, _pipeline, portal).ConfigureAwait(false))
             || (OwnValues.Concerns(session, portal.Statement) && !await OwnValues.GiveAsync(session, _pipeline, portal).ConfigureAwait(false)))
         {
             return;
@@ -233,13 +233,21 @@ internal sealed class ExtendedQuery(Session session)
             await DispatchAsync(portal).ConfigureAwait(false);
             if (portal.Dispatch.Error is { } error)
             {
+                // What PostgreSQL has against the statement comes first.
+                await _pipeline.SettleParseAsync().ConfigureAwait(false);
+                await _pipeline.DrainAsync().ConfigureAwait(false);
+                if (_pipeline.SkipToSync || _pipeline.SkipsToSync)
+                {
+                    return;
+                }
+
                 await _pipeline.FailAsync(() => session.Fail(error)).ConfigureAwait(false);
                 return;
             }
 
             if (portal.Dispatch.Plan.Kind is not (RouteKind.Home or RouteKind.AnyNode or RouteKind.ByKey))
             {
-                await BindSeveralAsync(portal).ConfigureAwait(false);
+                await BindSeveralAsync().ConfigureAwait(false);
                 return;
             }
 
@@ -285,19 +293,9 @@ internal sealed class ExtendedQuery(Session session)
     }
 
     // The proxy carries it out over several nodes; the home node checks the statement for it.
-    private async ValueTask BindSeveralAsync(Portal portal)
+    private async ValueTask BindSeveralAsync()
     {
-        if (portal.Dispatch.Plan.Kind is RouteKind.CopySharded or RouteKind.CopyReplicated)
-        {
-            await _pipeline.FailAsync(() => session.Fail(ExecutionErrors.ReplicatedParameters)).ConfigureAwait(false);
-            return;
-        }
-
-        if (_pipeline.PendingParse is not null)
-        {
-            await _pipeline.SettleParseAsync().ConfigureAwait(false);
-        }
-
+        await _pipeline.SettleParseAsync().ConfigureAwait(false);
         await _pipeline.DrainAsync().ConfigureAwait(false);
         if (!_pipeline.SkipToSync && !_pipeline.SkipsToSync)
         {

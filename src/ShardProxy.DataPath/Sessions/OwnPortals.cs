@@ -47,7 +47,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
         {
             session.Fail("55000", $"portal \"{name}\" cannot be run");
         }
-        else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && !IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
+        else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && !IsBlockable(portal) && !await IsLastAsync(portal).ConfigureAwait(false))
         {
             await pipeline.FailAsync(() => session.Fail(RoutingErrors.PipelineNodes)).ConfigureAwait(false);
         }
@@ -58,7 +58,7 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
             {
                 await ImplicitBlock.BeginBehindAsync(session, pipeline).ConfigureAwait(false);
             }
-            else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && IsBlockable(portal) && !await IsLastAsync().ConfigureAwait(false))
+            else if (!IsRead(portal) && session.Transaction.State == BlockState.Idle && IsBlockable(portal) && !await IsLastAsync(portal).ConfigureAwait(false))
             {
                 ImplicitBlock.Begin(session);
             }
@@ -128,7 +128,9 @@ internal sealed class OwnPortals(Session session, ServerPipeline pipeline)
 
     // Outside a block the proxy commits what it carries out over several nodes at once, if nothing follows: what the client executes after it and before
     // Sync is of the same implicit transaction, and an error there has to undo it.
-    private async ValueTask<bool> IsLastAsync() => await session.Input.PeekAsync(session.Connection.Closed).ConfigureAwait(false) == FrontendTag.Sync;
+    // With a COPY the client's data comes first, perhaps not before it is asked for.
+    private async ValueTask<bool> IsLastAsync(Portal portal) =>
+        portal.Dispatch.Plan.Kind is not (RouteKind.CopySharded or RouteKind.CopyReplicated) && await session.Input.PeekAsync(session.Connection.Closed).ConfigureAwait(false) == FrontendTag.Sync;
 
     private async ValueTask RunOnSeveralAsync(Portal portal)
     {

@@ -140,6 +140,18 @@ internal sealed class SimpleQuery(Session session)
             return false;
         }
 
+        if (ExecuteExpansion.Concerns(session, shape) && await ExecuteExpansion.ExpandAsync(session, shape, text[start..]).ConfigureAwait(false) is { } executed)
+        {
+            if (executed.Query is not { } query)
+            {
+                return false;
+            }
+
+            var terminated = (byte[])[.. query, 0];
+            (payload, text, start) = (terminated, terminated.AsMemory(0, terminated.Length - 1), 0);
+            shape = await OwnValues.AnalyzeAsync(session, text, session.Literals).ConfigureAwait(false);
+        }
+
         if (ViewExpansion.Concerns(session, shape)
             && await ViewExpansion.ExpandAsync(session, shape, text[start..], session.Literals).ConfigureAwait(false) is { } expanded)
         {
@@ -164,7 +176,7 @@ internal sealed class SimpleQuery(Session session)
             var dispatch = await StatementDispatch.DispatchAsync(session, shape, text, session.Literals, null).ConfigureAwait(false);
             if (dispatch.Error is not null)
             {
-                session.Fail(dispatch.Error);
+                await RefusedStatement.TellAsync(session, dispatch.Error, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
                 return false;
             }
 
@@ -351,7 +363,7 @@ internal sealed class SimpleQuery(Session session)
             transaction.ChangesSchema = true;
         }
 
-        StatementNames.Follow(session, shape, server);
+        StatementNames.Follow(session, shape, text, server);
         session.Services.Sequences.Follow(shape);
 
         // What could not be read did nothing.

@@ -36,7 +36,7 @@ internal static class StatementNames
             return count >= session.Services.Options.MaxPreparedPerClient ? SessionErrors.TooManyStatements : null;
         }
 
-        if (session.IsTransparent || (Parsed(session, name)?.Shape ?? SqlShape(session, name)) is not { } target)
+        if (session.IsTransparent || (Parsed(session, name)?.Shape ?? FindSql(session, name)?.Statement.Shape) is not { } target)
         {
             return null;
         }
@@ -46,12 +46,22 @@ internal static class StatementNames
             return RoutingErrors.Unsupported;
         }
 
+        if (target.Kind == StatementKind.Prepare && NamesPlaced(session, target, table))
+        {
+            // Where it could be run otherwise, that has been done before (ExecuteExpansion).
+            return RoutingErrors.Unsupported;
+        }
+
         var plan = RoutePlanner.PlanFor(target, table, session.HasDefaultSearchPath);
         return plan.Refusal ?? (plan is { Kind: RouteKind.Home or RouteKind.AnyNode, IsChanging: false } ? null : RoutingErrors.Unsupported);
     }
 
+    /// <summary>The statement names a table that is not only the home node's, or a view over such.</summary>
+    public static bool NamesPlaced(Session session, StatementShape shape, RoutingTable table) =>
+        shape.Relations.Any(r => RelationResolver.Resolve(table, r.Schema, r.Name, session.HasDefaultSearchPath, out _) != RelationClass.Unsharded);
+
     /// <summary>SQL has prepared a statement of that name and it is still there.</summary>
-    public static bool HasSql(Session session, string name) => SqlShape(session, name) is not null;
+    public static bool HasSql(Session session, string name) => FindSql(session, name) is not null;
 
     /// <summary>The held server on which SQL has prepared a statement of that name, or may have: a function prepares unseen. Null for none.</summary>
     public static ServerConnection? Holder(Session session, string name)
@@ -174,7 +184,7 @@ internal static class StatementNames
     }
 
     /// <summary>Follows PREPARE and DEALLOCATE that a server has answered.</summary>
-    public static void Follow(Session session, StatementShape shape, ServerConnection server)
+    public static void Follow(Session session, StatementShape shape, ReadOnlyMemory<byte> text, ServerConnection server)
     {
         if (shape.Prepared is not { } prepared || session.Relay.Error is not null)
         {
@@ -183,7 +193,7 @@ internal static class StatementNames
 
         if (shape.Kind == StatementKind.Prepare)
         {
-            (server.SqlStatements ??= new Dictionary<string, StatementShape>(StringComparer.Ordinal))[prepared.Name!] = shape;
+            (server.SqlStatements ??= new Dictionary<string, SqlStatement>(StringComparer.Ordinal))[prepared.Name!] = new SqlStatement(shape, ExecuteText.Query(text.Span));
         }
         else if (shape.Kind == StatementKind.Deallocate)
         {
@@ -212,13 +222,14 @@ internal static class StatementNames
 
     private static PreparedStatement? Parsed(Session session, string name) => session.Prepared.Find(name) is { IsGone: false } statement ? statement : null;
 
-    private static StatementShape? SqlShape(Session session, string name)
+    /// <summary>What SQL has prepared under that name, and where; null for nothing that was seen.</summary>
+    public static (SqlStatement Statement, ServerConnection Server)? FindSql(Session session, string name)
     {
         for (var i = 0; i < session.HeldCount; i++)
         {
-            if (session.Held(i).SqlStatements?.TryGetValue(name, out var shape) == true)
+            if (session.Held(i).SqlStatements?.TryGetValue(name, out var statement) == true)
             {
-                return shape;
+                return (statement, session.Held(i));
             }
         }
 

@@ -20,7 +20,7 @@ internal static class ViewExpansion
     public static bool Concerns(Session session, StatementShape shape)
     {
         var table = session.Services.Holder.Current;
-        return !table.Schema.Views.IsEmpty && shape.Gather is not null && session is { IsSharded: true, IsTransparent: false }
+        return !table.Schema.Views.IsEmpty && shape is { Gather: not null, HasRowLocking: false } && session is { IsSharded: true, IsTransparent: false }
             && ReferenceEquals(RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath).Refusal, RoutingErrors.OpaqueRelation);
     }
 
@@ -56,6 +56,10 @@ internal static class ViewExpansion
         return null;
     }
 
+    /// <summary>A bound statement names such a view, or is an EXECUTE of what runs on several nodes.</summary>
+    public static bool Concerns(Session session, PreparedStatement statement) =>
+        Concerns(session, statement.Shape) || (!statement.IsOfSql && ExecuteExpansion.Concerns(session, statement.Shape));
+
     /// <summary>Gives a portal the statement without views in the place of its own, if that can be had. False when the client has been told an error.</summary>
     public static async ValueTask<bool> GiveAsync(Session session, ServerPipeline pipeline, Portal portal)
     {
@@ -67,7 +71,18 @@ internal static class ViewExpansion
             return false;
         }
 
-        portal.Statement = await DeriveAsync(session, portal.Statement).ConfigureAwait(false) ?? portal.Statement;
+        if (ExecuteExpansion.Concerns(session, portal.Statement.Shape) && await ExecuteExpansion.ExpandAsync(session, portal.Statement.Shape, portal.Statement.Text).ConfigureAwait(false) is { } executed)
+        {
+            if (executed.Query is not { } query)
+            {
+                pipeline.Skip();
+                return false;
+            }
+
+            portal.Statement = await OwnValues.DeriveAsync(session, portal.Statement, query, [], isShared: false).ConfigureAwait(false);
+        }
+
+        portal.Statement = !Concerns(session, portal.Statement.Shape) ? portal.Statement : await DeriveAsync(session, portal.Statement).ConfigureAwait(false) ?? portal.Statement;
         return true;
     }
 

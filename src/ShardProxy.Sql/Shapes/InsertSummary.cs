@@ -9,7 +9,7 @@ namespace ShardProxy.Sql;
 /// <param name="Rows">Per VALUES row, per position: the constant, or null for an expression or DEFAULT.</param>
 /// <param name="Source">Where the rows come from.</param>
 /// <param name="HasOnConflict">ON CONFLICT in any form.</param>
-/// <param name="ConflictUpdateColumns">Columns that DO UPDATE assigns.</param>
+/// <param name="ConflictUpdateColumns">Columns that DO UPDATE assigns, but for those that it sets to what the row in the way has under a unique index (<c>k = excluded.k</c>).</param>
 /// <param name="HasOverriding">OVERRIDING SYSTEM VALUE or USER VALUE.</param>
 /// <param name="HasReturning">RETURNING.</param>
 public sealed record InsertSummary(

@@ -16,6 +16,9 @@ public enum PartialKind
 
     /// <summary>The first rows of each node, of which the first are the answer.</summary>
     Top,
+
+    /// <summary>The rows of all nodes together, each locked where it lies, perhaps ordered.</summary>
+    Locked,
 }
 
 /// <summary>A run of tokens, both ends included, by their ordinals in the statement.</summary>
@@ -73,6 +76,9 @@ public sealed record PartialQuery
 
     /// <summary>The expression behind LIMIT, or null.</summary>
     public TokenSpan? Limit { get; init; }
+
+    /// <summary>FOR UPDATE and its like; null when there is none.</summary>
+    public TokenSpan? Lock { get; init; }
 
     /// <summary>The expression behind OFFSET, or null.</summary>
     public TokenSpan? Offset { get; init; }

@@ -32,15 +32,22 @@ internal sealed class PartialReader(ShapeDraft draft, TokenTable tokens)
             GroupBy = parts["group"],
             Limit = Behind(parts["limit"]),
             Offset = Behind(parts["offset"]),
+            Lock = parts["for"],
         };
         if (hasGroups || _targets.Exists(t => HasAggregate(t.Value)) || (select.Field("havingClause") is { } having && HasAggregate(having)))
         {
-            return isDistinct ? null : ReadAggregates(select, parts, query);
+            return isDistinct || query.Lock is not null ? null : ReadAggregates(select, parts, query);
         }
 
         if (select.Has("havingClause") || !_targets.TrueForAll(t => SafeExpression.Is(t.Value)))
         {
             return null;
+        }
+
+        if (query.Lock is not null)
+        {
+            // With a LIMIT each node would lock as many rows as all are to give.
+            return !isDistinct && query.Limit is null && query.Offset is null && ReadOrder(select, parts) is { } ordered ? query with { Kind = PartialKind.Locked, Order = [.. ordered] } : null;
         }
 
         if (isDistinct)
@@ -58,7 +65,7 @@ internal sealed class PartialReader(ShapeDraft draft, TokenTable tokens)
     {
         foreach (var field in select.Fields)
         {
-            var isKnown = field.Name is "targetList" or "fromClause" or "whereClause" or "groupClause" or "havingClause" or "sortClause" or "limitCount" or "limitOffset"
+            var isKnown = field.Name is "targetList" or "fromClause" or "whereClause" or "groupClause" or "havingClause" or "sortClause" or "limitCount" or "limitOffset" or "lockingClause"
                 || (field.Name == "distinctClause" && field.Value.Items.TrueForAll(i => i.Fields.Count == 0))
                 || (field.Name == "op" && field.Value.ValueEquals("SETOP_NONE"))
                 || (field.Name == "limitOption" && (field.Value.ValueEquals("LIMIT_OPTION_DEFAULT") || field.Value.ValueEquals("LIMIT_OPTION_COUNT")));
@@ -217,6 +224,11 @@ internal sealed class PartialReader(ShapeDraft draft, TokenTable tokens)
             return null;
         }
 
+        return ReadOrder(select, parts) is { } orders ? query with { Kind = PartialKind.Top, Order = [.. orders] } : null;
+    }
+
+    private List<PartialOrder>? ReadOrder(TreeNode select, SelectParts parts)
+    {
         var orders = new List<PartialOrder>();
         foreach (var (node, span) in select.List("sortClause").Zip(parts.Orders))
         {
@@ -229,7 +241,7 @@ internal sealed class PartialReader(ShapeDraft draft, TokenTable tokens)
             orders.Add(order);
         }
 
-        return query with { Kind = PartialKind.Top, Order = [.. orders] };
+        return orders;
     }
 
     private static TreeNode? Expression(TreeNode sortBy) => sortBy.Is("SortBy", out var fields) ? fields.Field("node") : null;

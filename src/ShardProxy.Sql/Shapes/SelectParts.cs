@@ -77,7 +77,8 @@ internal sealed class SelectParts
 
     private bool Agrees(TreeNode select)
     {
-        if (_clauses.Keys.Any(k => k is "window" or "fetch" or "for" or "union" or "intersect" or "except" or "into")
+        if (_clauses.Keys.Any(k => k is "window" or "fetch" or "union" or "intersect" or "except" or "into")
+            || _clauses.ContainsKey("for") != select.Has("lockingClause")
             || _clauses.ContainsKey("where") != select.Has("whereClause")
             || _clauses.ContainsKey("group") != select.Has("groupClause")
             || _clauses.ContainsKey("having") != select.Has("havingClause")

@@ -86,6 +86,8 @@ internal sealed class ShapeBuilder
         var utility = IsUtility(kind) ? new UtilityReader(_draft).Read(node, fields) : null;
         var onlyReads = !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0;
         var enclosed = onlyReads ? EnclosedReader.Read(kind, fields, _tokens) : null;
+        var onlyLocks = kind == StatementKind.Select && _draft.HasRowLocking && !_draft.HasWrite && !_draft.HasInto && _draft.RelationCount > 0;
+        var onlyChanges = isQuery && kind != StatementKind.Select && !_draft.HasModifyingCte && !_draft.HasRowLocking && !_draft.HasInto;
         var holdsCode = node is "DoStmt" or "CreateFunctionStmt";
         return new StatementShape
         {
@@ -108,12 +110,15 @@ internal sealed class ShapeBuilder
             Update = inner.Is("UpdateStmt", out var update) ? writes.Update(update)
                 : inner.Is("MergeStmt", out var merge) ? WriteReader.Merge(merge) : null,
             Created = node == "CreateTableAsStmt" && kind == StatementKind.CreateTable ? EnclosedReader.Created(fields, _tokens) : null,
+            CreatesEmpty = node == "CreateTableAsStmt" && kind == StatementKind.CreateTable && fields.Field("into")?.Flag("skipData") == true
+                && fields.Field("query")?.Is("SelectStmt", out _) == true && fields.Text("objtype") == "OBJECT_TABLE" && !_draft.HasWrite,
             TargetSlot = kind is StatementKind.Update or StatementKind.Delete ? new ChangeReader(_draft, _tokens).Read(fields) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
             Enclosed = enclosed,
-            Gather = onlyReads && (kind == StatementKind.Select || enclosed is not null)
+            Gather = onlyChanges || onlyLocks || (onlyReads && (kind == StatementKind.Select || enclosed is not null))
                 ? new GatherReader(_draft, _tokens).Read(statement) : null,
-            Partial = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasRowLocking && !_draft.HasInto && _draft.RelationCount > 0 && !_tokens.HasUnicodeNames
+            Supplied = onlyChanges ? new SuppliedReader(_draft, _tokens).Read(kind, fields) : null,
+            Partial = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasInto && _draft.RelationCount > 0 && !_tokens.HasUnicodeNames
                 ? new PartialReader(_draft, _tokens).Read(fields) : null,
             Copy = kind == StatementKind.Copy ? CopyReader.Read(fields, CopyRelation(fields)) : null,
             Transaction = transaction,

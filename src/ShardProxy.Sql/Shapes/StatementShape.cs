@@ -89,8 +89,14 @@ public sealed class StatementShape
 
     public AggregateQuery? Aggregate { get; init; }
 
-    /// <summary>Set for a SELECT that only reads, alone or <see cref="Enclosed"/>, if it can be finished on gathered rows.</summary>
+    /// <summary>
+    /// Set for a SELECT that only reads, alone or <see cref="Enclosed"/>, if it can be finished on gathered rows; and for a write, of which it tells where
+    /// relations and the conditions on them stand.
+    /// </summary>
     public GatherQuery? Gather { get; init; }
+
+    /// <summary>Set for an INSERT, UPDATE, DELETE or MERGE that writes one table, if what it reads can be found in its text.</summary>
+    public SuppliedQuery? Supplied { get; init; }
 
     /// <summary>Set if each node can answer for its own rows, where the tables are co-located.</summary>
     public PartialQuery? Partial { get; init; }
@@ -100,6 +106,9 @@ public sealed class StatementShape
 
     /// <summary>The SELECT of CREATE TABLE … AS, if it is run (not WITH NO DATA) and its place is certain.</summary>
     public EnclosedQuery? Created { get; init; }
+
+    /// <summary>CREATE TABLE … AS a SELECT, WITH NO DATA.</summary>
+    public bool CreatesEmpty { get; init; }
 
     public CopySummary? Copy { get; init; }
 

@@ -40,7 +40,7 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
             rows,
             source,
             conflict is not null,
-            conflict is { } clause ? Assigned(clause.List("targetList")) : [],
+            conflict is { } clause ? Assigned(clause.List("targetList").Where(t => !IsSame(t))) : [],
             insert.Text("override") is not (null or "OVERRIDING_NOT_SET"),
             insert.Has("returningList"))
         {
@@ -111,6 +111,11 @@ internal sealed class WriteReader(ShapeDraft draft, ConstantReader constants, To
     }
 
     private static ImmutableArray<string> Assigned(IEnumerable<TreeNode> targets) => [.. targets.Select(Name)];
+
+    // SET k = excluded.k: every unique index has the key, so the row that is in the way has the same one.
+    private static bool IsSame(TreeNode target) =>
+        target.Is("ResTarget", out var fields) && !fields.Has("indirection") && fields.Field("val") is { } value && value.Is("ColumnRef", out var column)
+        && column.List("fields").AsNames() is ["excluded", var name] && name == fields.Text("name");
 
     private static string Name(TreeNode target) => target.Is("ResTarget", out var fields) ? fields.Text("name") ?? "" : "";
 }

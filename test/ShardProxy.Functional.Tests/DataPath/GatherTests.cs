@@ -346,10 +346,10 @@ internal sealed class GatherTests : DataPathFixture
 
     [TestCase("SELECT coalesce(x, y) FROM customer x, customer y")]
     [TestCase("SELECT ctid FROM customer")]
-    [TestCase("SELECT nextval('s'), id FROM customer")]
+    [TestCase("SELECT lastval(), id FROM customer")]
     [TestCase("SELECT set_config('a.b', 'x', false) FROM customer")]
     [TestCase("SELECT pg_advisory_lock(id) FROM customer")]
-    [TestCase("SELECT id FROM customer FOR UPDATE")]
+    [TestCase("SELECT id FROM customer LIMIT 2 FOR UPDATE")]
     [TestCase("SELECT query_to_xml('SELECT 1 FROM customer', true, true, '') FROM customer")]
     [TestCase("SELECT public.customer.id FROM public.customer")]
     [TestCase("SELECT pg_typeof(c) FROM customer c")]

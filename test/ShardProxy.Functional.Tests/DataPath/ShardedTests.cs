@@ -84,10 +84,10 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
         Assert.That((await client.QueryAsync("SELECT * FROM a WHERE id = 2147483648")).Rows, Is.Empty);
     }
 
-    [TestCase("SELECT * FROM a FOR UPDATE", "SHP-201")]
-    [TestCase("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8) FOR SHARE", "SHP-202")]
-    [TestCase("UPDATE a SET v = 'x' FROM plain WHERE a.id = 1 AND plain.id = 1", "SHP-203")]
-    [TestCase("DELETE FROM a USING names WHERE a.id = 1 AND name = 'x'", "SHP-204")]
+    [TestCase("SELECT * FROM a LIMIT 1 FOR UPDATE", "SHP-201")]
+    [TestCase("SELECT * FROM a WHERE id IN (1, 2, 3, 4, 5, 6, 7, 8) LIMIT 1 FOR SHARE", "SHP-202")]
+    [TestCase("UPDATE ref SET v = 'x' FROM plain", "SHP-203")]
+    [TestCase("DELETE FROM a USING names WHERE a.id = 1 AND names.ctid = a.ctid", "SHP-204")]
     [TestCase("UPDATE a SET id = id + 1 WHERE id = 1", "SHP-205")]
     [TestCase("INSERT INTO a VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 2", "SHP-205")]
     [TestCase("INSERT INTO a VALUES (1.5 * 2)", "SHP-206")]

@@ -23,7 +23,7 @@ internal abstract class WriteFixture : DataPathFixture
 
     protected override string Ddl => Schema("public");
 
-    protected override string HomeDdl => $"CREATE SCHEMA {Twin}; {Schema(Twin)} CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain SELECT i, 'v' || i FROM generate_series(1, 5) i;";
+    protected override string HomeDdl => $"CREATE SCHEMA {Twin}; {Schema(Twin)} CREATE TABLE plain (id int PRIMARY KEY, v text); CREATE TABLE {Twin}.plain (LIKE plain INCLUDING ALL);";
 
     private static string Schema(string schema) => $"""
         CREATE TABLE {schema}.item (id int PRIMARY KEY, name text DEFAULT 'none', city text, price numeric(12,2) CHECK (price < 10000), changed timestamptz);
@@ -40,6 +40,8 @@ internal abstract class WriteFixture : DataPathFixture
         foreach (var client in new[] { proxy, direct })
         {
             await Must(client, $"TRUNCATE {string.Join(", ", Names)}");
+            await Must(client, "TRUNCATE plain");
+            await Must(client, "INSERT INTO plain SELECT i, 'v' || i FROM generate_series(1, 5) i");
             await Must(client, "INSERT INTO city VALUES ('Rome', 'IT', 3), ('Oslo', 'NO', 1), ('Bern', 'CH', NULL), ('Lima', 'PE', 10)");
             var numbers = Enumerable.Range(1, 24).ToList();
             await Must(client, $"INSERT INTO item VALUES {string.Join(", ", numbers.Select(i => $"({i}, 'n{i % 5}', {(i % 6 == 0 ? "NULL" : $"'{(i % 2 == 0 ? "Rome" : "Oslo")}'")}, {i}.50, '2024-01-01 00:00+00')"))}");
@@ -100,6 +102,7 @@ internal abstract class WriteFixture : DataPathFixture
             found.AddRange(rows.Where(r => !IsReplicated(r)));
         }
 
+        Assert.That(await DirectAsync(0, "SELECT r::text FROM public.plain r ORDER BY id"), Is.EqualTo(await DirectAsync(0, $"SELECT r::text FROM {Twin}.plain r ORDER BY id")), how);
         Assert.That(found.Order(StringComparer.Ordinal), Is.EqualTo(expected.Where(r => !IsReplicated(r)).Order(StringComparer.Ordinal)), how);
         Assert.That(await DirectAsync(0, $"SELECT gid FROM pg_prepared_xacts WHERE database = '{Database}'"), Is.Empty, how);
 

@@ -18,6 +18,9 @@ public sealed record DifferentialOptions
     /// <summary>Only categories whose names contain this; null for all.</summary>
     public string? Category { get; init; }
 
+    /// <summary>Some refused statements of each category are printed.</summary>
+    public bool ShowsRefused { get; init; }
+
     /// <summary>After so many findings the run ends.</summary>
     public int MaxFindings { get; init; } = 25;
 }

@@ -76,6 +76,11 @@ public sealed class DifferentialRun
         }
 
         await run.CheckEndAsync();
+        if (options.ShowsRefused)
+        {
+            await output.WriteLineAsync(run._tally.Examples());
+        }
+
         await output.WriteLineAsync(run._tally.Table());
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run._tally.Statements} statements in {started.Elapsed.TotalSeconds:0.0} s"));
         return run._findings;
@@ -215,7 +220,7 @@ public sealed class DifferentialRun
         var found = new Answer(await AskAsync(_databases.Sharded, messages), step.IsOrdered);
         if (found.Refusal is { } code && (found.SqlState is "0A000" or "54000" || (_options.Moves && found.SqlState == "40001")))
         {
-            _tally.Refused(category, code);
+            _tally.Refused(category, code, step.Sql);
             await (early ?? Task.CompletedTask);
             return false;
         }

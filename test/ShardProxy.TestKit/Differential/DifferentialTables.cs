@@ -36,7 +36,7 @@ internal sealed record SqlTable(string Name, string[] Key, string? Place, string
 }
 
 /// <summary>
-/// The tables of the differential tests: keys of int, text, uuid and of two columns, in four groups; co-located ones; a replicated and an
+/// The tables of the differential tests: keys of int, text, uuid and of two columns, in five groups, one of them by ranges of its keys; co-located ones; a replicated and an
 /// unsharded one; quoted names, NULLs, and columns of many types with values from small domains, so that joins and groups meet.
 /// </summary>
 internal static class DifferentialTables
@@ -65,6 +65,10 @@ internal static class DifferentialTables
         "shipment", ["region", "no"], "SHARD TABLE shipment BY HASH (region, no)", "hashtextextended(region, hashint8extended(no, 0))",
         new("region", SqlType.Text), new("no", SqlType.Int), new("day", SqlType.Date), new("boxes", SqlType.Ints), new("cost", SqlType.Num), new("customer_id", SqlType.Int));
 
+    public static readonly SqlTable Reading = new(
+        "reading", ["id"], "SHARD TABLE reading BY RANGE (id)", "id",
+        new("id", SqlType.Int), new("customer_id", SqlType.Int), new("kind", SqlType.Text), new("value", SqlType.Num), new("day", SqlType.Date));
+
     public static readonly SqlTable City = new(
         "city", ["name"], "REPLICATE TABLE city", null,
         new("name", SqlType.Text), new("country", SqlType.Text), new("people", SqlType.Int));
@@ -73,7 +77,7 @@ internal static class DifferentialTables
         "plain", ["id"], null, null,
         new("id", SqlType.Int), new("label", SqlType.Text), new("amount", SqlType.Num), new("on_day", SqlType.Date));
 
-    public static readonly SqlTable[] All = [Customer, Orders, Item, Visit, Shipment, City, Plain];
+    public static readonly SqlTable[] All = [Customer, Orders, Item, Visit, Shipment, Reading, City, Plain];
 
     public static readonly SqlTable[] Sharded = [.. All.Where(t => t.IsSharded)];
 
@@ -89,6 +93,7 @@ internal static class DifferentialTables
         CREATE TABLE "Item" ("Code" text PRIMARY KEY, "Unit Price" numeric, kind varchar(20), data jsonb, weight float8, span int4range, "order" int);
         CREATE TABLE visit (id uuid PRIMARY KEY, customer_id int, page text DEFAULT 'home', at timestamptz, took interval, score real);
         CREATE TABLE shipment (region text, no int, day date, boxes int[], cost numeric, customer_id int, PRIMARY KEY (region, no));
+        CREATE TABLE reading (id int PRIMARY KEY, customer_id int, kind text, value numeric, day date);
         CREATE TABLE city (name text PRIMARY KEY, country text, people int);
         CREATE SEQUENCE tickets;
         CREATE TABLE plain (id int PRIMARY KEY, label text, amount numeric(8,2), on_day date);
@@ -117,6 +122,7 @@ internal static class DifferentialTables
             yield return $"INSERT INTO \"Item\" VALUES ({ItemRow(dice, i)})";
             yield return $"INSERT INTO visit VALUES ({VisitRow(dice, i)})";
             yield return $"INSERT INTO shipment VALUES ({ShipmentRow(dice, Regions[i % 3], i / 3)})";
+            yield return $"INSERT INTO reading VALUES ({ReadingRow(dice, i < 20 ? i : i * i)})";
         }
     }
 
@@ -134,6 +140,10 @@ internal static class DifferentialTables
 
     public static string ShipmentRow(Dice d, string region, int no) =>
         $"'{region}', {no}, {OrNull(d, 10, $"date '2024-02-27' + {d.Number(0, 5)}")}, {OrNull(d, 10, d.Of("'{1,2,3}'", "'{}'", "'{5}'", "'{3,NULL}'", "'{2,2}'"))}, {OrNull(d, 10, d.Of("1.5", "1.50", "20", "0", "1e3"))}, {OrNull(d, 10, $"{d.Number(1, Customers)}")}";
+
+    // Keys of several orders of magnitude: the first ranges of an empty table are each wider than the one before.
+    public static string ReadingRow(Dice d, int id) =>
+        $"{id}, {OrNull(d, 10, $"{d.Number(1, Customers)}")}, {OrNull(d, 10, $"'{d.Of(Kinds)}'")}, {OrNull(d, 10, $"{d.Number(0, 30)}.5")}, {OrNull(d, 10, $"date '2024-02-27' + {d.Number(0, 5)}")}";
 
     private static string OrNull(Dice dice, int percent, string value) => dice.Chance(percent) ? "NULL" : value;
 }

@@ -90,8 +90,14 @@ internal static class FormCategories
         return new Scenario([step, new Step($"SELECT count(*) FROM {table} WHERE {undo}"), new Step($"DELETE FROM {table} WHERE {undo}")], Writes: true);
     }
 
-    private static Scenario Merge(Dice d) => Scenario.Write(d.Number(0, 4) switch
+    private static Scenario Merge(Dice d) => Scenario.Write(d.Number(0, 10) switch
     {
+        10 => $"MERGE INTO reading r USING (SELECT id, label FROM plain UNION ALL SELECT id * 40, 'far' FROM plain) p ON p.id = r.id AND r.id < {d.Number(1, 1500)} WHEN MATCHED THEN UPDATE SET kind = p.label WHEN NOT MATCHED AND p.id > {d.Number(600, 1200)} AND p.id % 7 = 3 THEN DO NOTHING",
+        5 => $"MERGE INTO orders USING customer c ON orders.customer_id = c.id WHEN MATCHED AND c.city = '{d.Of(Cities)}' THEN DELETE WHEN NOT MATCHED AND c.id < {d.Number(1, 9)} THEN INSERT (customer_id, id, note) VALUES (c.id, {d.Number(7, 9)}, c.name)",
+        6 => $"MERGE INTO customer c USING (SELECT customer_id, count(*) AS n, max(page) AS page FROM visit GROUP BY customer_id) v ON c.id = v.customer_id WHEN MATCHED THEN UPDATE SET credit = v.n, name = v.page WHEN NOT MATCHED AND v.customer_id IS NOT NULL THEN INSERT (id, name) VALUES (v.customer_id, 'merged')",
+        7 => $"MERGE INTO shipment s USING (VALUES ('{d.Of(Regions)}', {d.Number(0, 20)}, 3), ('west', {d.Number(0, 9)}, NULL)) AS v (region, no, cost) ON v.region = s.region AND s.no = v.no AND s.no < {d.Number(5, 20)} WHEN MATCHED THEN UPDATE SET cost = v.cost WHEN NOT MATCHED AND v.no > 10 THEN DO NOTHING WHEN NOT MATCHED AND v.no < 5 THEN INSERT (no, region, cost) VALUES (v.no, v.region, (SELECT count(*) FROM city))",
+        8 => $"WITH src AS (SELECT id, label FROM plain WHERE id > {d.Number(1, 25)}) MERGE INTO customer USING src ON src.id = customer.id WHEN MATCHED AND src.label IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET name = src.label",
+        9 => $"MERGE INTO plain USING customer ON customer.id = plain.id AND plain.id < {d.Number(1, 30)} WHEN MATCHED THEN UPDATE SET label = customer.name, amount = (SELECT count(*) FROM orders WHERE customer_id = customer.id)",
         0 => $"MERGE INTO customer c USING (VALUES ({Id(d)}, 'm')) v (id, name) ON c.id = v.id WHEN MATCHED THEN UPDATE SET name = v.name WHEN NOT MATCHED THEN INSERT (id, name) VALUES (v.id, v.name)",
         1 => $"MERGE INTO orders o USING customer c ON o.customer_id = c.id AND c.id = {Id(d)} WHEN MATCHED AND o.id = 1 THEN UPDATE SET note = c.name WHEN NOT MATCHED THEN DO NOTHING",
         2 => $"MERGE INTO plain p USING (SELECT id, label FROM plain WHERE id < {d.Number(2, 9)}) s ON p.id = s.id WHEN MATCHED THEN UPDATE SET label = s.label WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id)",
@@ -173,7 +179,9 @@ internal static class FormCategories
         return new Scenario(
             [
                 new("BEGIN"),
-                d.Chance(50)
+                d.Chance(20)
+                    ? new Step($"SELECT c.id, o.id AS oid FROM customer c JOIN orders o ON o.customer_id = c.id WHERE {d.Of("c.city", "o.note")} IS NOT NULL ORDER BY o.amount {d.Of("", "DESC NULLS LAST")}, c.id, o.id FOR UPDATE{d.Of("", " OF o", " OF c NOWAIT", " SKIP LOCKED")}", true)
+                    : d.Chance(50)
                     ? new Step($"SELECT * FROM {table.Name} WHERE {ReadCategories.KeyCondition(d, table)} {mode}")
                     : new Step($"SELECT {table.Key[0]} FROM {table.Name} WHERE {new Expressions(d, table.Columns).Bool()} ORDER BY {string.Join(", ", table.Key)} {mode}", true),
                 new("COMMIT"),
@@ -181,8 +189,12 @@ internal static class FormCategories
             OwnBlock: true);
     }
 
-    private static Scenario UpdateFrom(Dice d) => Scenario.Write(d.Number(0, 7) switch
+    private static Scenario UpdateFrom(Dice d) => Scenario.Write(d.Number(0, 11) switch
     {
+        8 => $"UPDATE \"Item\" i SET kind = left(x.page, 9), \"order\" = x.n FROM (SELECT page, count(*) AS n FROM visit GROUP BY page) x WHERE x.n > i.\"order\" AND x.page = '{d.Of("home", "cart", "help")}'",
+        9 => $"WITH best AS (SELECT customer_id, max(amount) AS most FROM orders GROUP BY customer_id ORDER BY most DESC NULLS LAST, customer_id LIMIT {d.Number(1, 9)}) UPDATE visit SET score = best.most FROM best WHERE best.customer_id = visit.customer_id RETURNING visit.id, best.most",
+        10 => $"UPDATE customer c SET credit = p.amount, since = p.on_day FROM plain p LEFT JOIN city t ON t.people = p.id WHERE p.id = c.id AND p.label LIKE 'c%' AND t.name IS NULL",
+        11 => $"UPDATE plain p SET amount = x.total FROM (SELECT customer_id AS id, sum(amount) AS total FROM orders GROUP BY 1) x WHERE x.id = p.id RETURNING p.id, x.total",
         0 => $"UPDATE customer c SET credit = v.x FROM (VALUES ({Id(d)}, 1.5), ({Id(d) + 100}, 2.5)) v (id, x) WHERE c.id = v.id",
         1 => $"UPDATE orders o SET note = c.name FROM customer c WHERE c.id = o.customer_id AND c.city = '{d.Of(Cities)}'",
         2 => $"UPDATE customer SET city = t.name FROM city t WHERE t.name = customer.city AND t.people > {d.Number(0, 4)}",
@@ -202,8 +214,13 @@ internal static class FormCategories
         _ => $"DELETE FROM orders o USING plain p WHERE p.id = o.customer_id AND p.id = {d.Number(1, 30)} AND o.id = 2",
     });
 
-    private static Scenario WritesWithSubqueries(Dice d) => Scenario.Write(d.Number(0, 7) switch
+    private static Scenario WritesWithSubqueries(Dice d) => Scenario.Write(d.Number(0, 12) switch
     {
+        8 => $"DELETE FROM shipment WHERE (region, no) IN (SELECT region, no FROM shipment WHERE cost IS NOT NULL ORDER BY cost DESC, region, no LIMIT {d.Number(1, 4)}) RETURNING region, no",
+        9 => $"UPDATE orders o SET note = (SELECT string_agg(v.page, ',' ORDER BY v.page) FROM visit v WHERE v.customer_id = o.customer_id) WHERE o.id = {d.Number(1, 3)}",
+        10 => $"UPDATE customer SET tags = ARRAY(SELECT DISTINCT page FROM visit ORDER BY 1), city = (SELECT name FROM city ORDER BY people DESC NULLS LAST LIMIT 1) WHERE id > {d.Number(30, 60)}",
+        11 => $"DELETE FROM visit v WHERE EXISTS (SELECT FROM customer c JOIN plain p ON p.id = c.id WHERE c.id = v.customer_id AND p.amount > {d.Number(1, 100)})",
+        12 => $"INSERT INTO plain (id, label, amount) SELECT customer_id + {1000 + (d.Number(0, 50) * 100)}, min(note), sum(amount) FROM orders WHERE customer_id IS NOT NULL GROUP BY customer_id HAVING count(*) > {d.Number(0, 2)} ON CONFLICT (id) DO UPDATE SET label = excluded.label RETURNING id, amount",
         0 => $"UPDATE customer c SET credit = (SELECT sum(amount) FROM orders o WHERE o.customer_id = c.id) WHERE c.id {d.Of("=", "<")} {d.Number(1, 20)}",
         1 => $"UPDATE customer SET active = false WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = customer.id) AND id < {d.Number(1, 30)}",
         2 => $"DELETE FROM orders WHERE customer_id IN (SELECT id FROM customer WHERE city = '{d.Of(Cities)}' AND id < 20) AND id = 3",
@@ -256,6 +273,8 @@ internal static class FormCategories
         [
             ("SELECT name, city FROM customer WHERE id = $1", $"({Id(d)})"), ("SELECT count(*) FROM orders WHERE amount > $1", $"({d.Number(1, 90)})"), ("SELECT label FROM plain WHERE id = $1", $"({d.Number(1, 30)})"),
             ("SELECT id FROM customer WHERE city = $1 ORDER BY id", $"('{d.Of(Cities)}')"), ("SELECT country FROM city WHERE name = $1", $"('{d.Of(Cities)}')"),
+            ("SELECT city, $1, count(*) FROM customer WHERE credit > $2 GROUP BY city HAVING count(*) >= $3 ORDER BY city", $"('x', {d.Number(0, 40)}.5, {d.Number(0, 3)})"),
+            ("SELECT c.id, o.amount FROM customer c LEFT JOIN orders o ON o.customer_id = c.id AND o.qty > $2 WHERE c.id BETWEEN $1 AND $1 + 5", $"({Id(d)}, {d.Of("NULL", "3", "'4'")})"),
         ]);
         return new Scenario([new($"PREPARE q{d.Of("", "1")} AS {query}"), new($"EXECUTE q{call}"), new($"EXECUTE q {call}")], Last: "DEALLOCATE ALL");
     }

@@ -11,6 +11,8 @@ internal static class JoinCategories
         (Customer, Visit, "b.customer_id = a.id"),
         (Visit, Orders, "a.customer_id = b.customer_id"),
         (Shipment, Customer, "a.customer_id = b.id"),
+        (Reading, Customer, "a.customer_id = b.id"),
+        (Reading, Reading, "a.id = b.id"),
         (Customer, Customer, "a.id = b.id + 7"),
         (Customer, Customer, "a.name = b.name AND a.id < b.id"),
         (Shipment, Shipment, "a.day = b.day AND a.region < b.region"),

@@ -9,6 +9,7 @@ internal static class ReadCategories
     [
         ("point reads", PointRead),
         ("key lists", KeyList),
+        ("key ranges", KeyRanges),
         ("conditions", Conditions),
         ("null logic", NullLogic),
         ("row comparisons", RowComparisons),
@@ -71,6 +72,28 @@ internal static class ReadCategories
         };
         var e = new Expressions(d, Customer.Columns);
         return Scenario.Read($"SELECT id, {e.Targets(1, 3)} FROM customer WHERE {condition}{(d.Chance(40) ? " ORDER BY id" : "")}", isOrdered: false);
+    }
+
+    private static string RangeOfKeys(Dice d) => d.Number(0, 5) switch
+    {
+        0 => $"id < {d.Number(0, 400)}",
+        1 => $"id BETWEEN {d.Number(0, 20)} AND {d.Number(10, 1700)}",
+        2 => $"id IN ({d.Number(1, 30)}, {d.Number(1, 40) * d.Number(1, 40)}, 400)",
+        3 => $"id >= {d.Number(1, 900)} AND id <> 400",
+        4 => $"(id, kind) > ({d.Number(1, 900)}, 'toy')",
+        _ => $"id = {d.Number(1, 25)}",
+    };
+
+    private static Scenario KeyRanges(Dice d)
+    {
+        var e = new Expressions(d, Reading.Columns);
+        return d.Number(0, 3) switch
+        {
+            0 => Scenario.Read($"SELECT kind, count(*), sum(value) FROM reading WHERE {RangeOfKeys(d)} GROUP BY kind"),
+            1 => Scenario.Read($"SELECT id, value FROM reading WHERE {RangeOfKeys(d)} AND {e.Bool()} ORDER BY id {d.Of("", "DESC")} LIMIT {d.Number(1, 9)}", isOrdered: true),
+            2 => Scenario.Read($"SELECT r.id, c.name FROM reading r LEFT JOIN customer c ON c.id = r.customer_id WHERE {RangeOfKeys(d).Replace("id", "r.id", StringComparison.Ordinal).Replace("kind", "r.kind", StringComparison.Ordinal)}"),
+            _ => Scenario.Read($"SELECT {e.Targets(1, 4)} FROM reading WHERE {RangeOfKeys(d)} OR {RangeOfKeys(d)}"),
+        };
     }
 
     private static Scenario Conditions(Dice d)

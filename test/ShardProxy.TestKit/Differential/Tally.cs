@@ -5,7 +5,10 @@ namespace ShardProxy.TestKit.Differential;
 /// <summary>Counts per category.</summary>
 internal sealed class Tally
 {
+    private const int ExamplesPerCode = 4;
+
     private readonly Dictionary<string, Counts> _categories = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Category, string Code, int Slot), string> _examples = [];
     private int _refused;
 
     /// <summary>All that were compared or refused. It and the share of refused ones may be read at any time; the rest at the end.</summary>
@@ -17,13 +20,18 @@ internal sealed class Tally
 
     public void Wrong(string category) => Of(category).Wrong++;
 
-    public void Refused(string category, string code)
+    public void Refused(string category, string code, string sql)
     {
         var counts = Of(category);
         counts.Refused++;
         _refused++;
         counts.Codes[code] = counts.Codes.GetValueOrDefault(code) + 1;
+        _examples[(category, code, sql.Length % ExamplesPerCode)] = sql;
     }
+
+    /// <summary>Some of the statements that were refused, in each category.</summary>
+    public string Examples() =>
+        string.Join('\n', _examples.OrderBy(e => e.Key).Select(e => $"refused  {e.Key.Category}, {e.Key.Code}: {e.Value}"));
 
     /// <summary>An aligned table with the refused share of each category, and of all.</summary>
     public string Table()

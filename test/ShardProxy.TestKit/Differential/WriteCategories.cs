@@ -32,6 +32,7 @@ internal static class WriteCategories
         "orders" => OrderRow(d, d.Number(1, 5), Id(d)),
         "\"Item\"" => ItemRow(d, d.Number(1, 60)),
         "visit" => VisitRow(d, d.Number(1, 60)),
+        "reading" => ReadingRow(d, d.Chance(60) ? d.Number(1, 25) : d.Number(-3, 2000)),
         _ => ShipmentRow(d, d.Of(Regions), d.Number(0, 20)),
     };
 
@@ -70,6 +71,7 @@ internal static class WriteCategories
             "customer" => d.Of($"city = '{d.Of(Cities)}'", $"credit = coalesce(credit, 0) + {d.Number(-3, 3)}", "active = NOT active", $"name = {e.Text(0)} || ''", "tags = tags || '{n}'", $"(city, since) = ('{d.Of(Cities)}', NULL)", "credit = DEFAULT"),
             "orders" => d.Of($"amount = {d.Number(0, 99)}.25", "note = NULL", $"qty = {d.Number(0, 12)}", $"note = left(note || 'x', 3), qty = qty + 1"),
             "\"Item\"" => d.Of($"kind = '{d.Of(Kinds)}'", $"\"Unit Price\" = {d.Number(0, 50)}", $"data = jsonb_set(data, '{{a}}', '{d.Number(0, 5)}')", $"\"order\" = {d.Number(1, 5)}", $"span = int4range({d.Number(0, 3)}, 9)"),
+            "reading" => d.Of($"value = coalesce(value, 0) + {d.Number(-3, 3)}", $"kind = '{d.Of(Kinds)}'", "day = NULL", $"customer_id = {Id(d)}"),
             "visit" => d.Of($"page = '{d.Of("home", "cart", "help")}'", "page = DEFAULT", $"customer_id = {Id(d)}", "took = took + interval '1 minute'"),
             _ => d.Of($"cost = {d.Number(0, 20)}", "day = day + 1", $"boxes[1] = {d.Number(1, 5)}", "boxes = NULL"),
         };
@@ -102,8 +104,9 @@ internal static class WriteCategories
     private static Scenario DeleteWithoutKey(Dice d)
     {
         var table = d.Of(Sharded);
-        return Scenario.Write(d.Number(0, 3) switch
+        return Scenario.Write(d.Number(0, 4) switch
         {
+            3 => $"DELETE FROM reading WHERE id {d.Of("<", ">=", "BETWEEN 3 AND")} {d.Number(1, 900)} AND kind = '{d.Of(Kinds)}' RETURNING id",
             0 => $"DELETE FROM orders o USING customer c WHERE c.id = o.customer_id AND c.id = {Id(d)} AND o.id = {d.Number(1, 3)}",
             1 => $"DELETE FROM customer WHERE id IN ({Id(d)}, {Id(d)})",
             _ => $"DELETE FROM {table.Name} WHERE {new Expressions(d, table.Columns).Comparison()} AND {new Expressions(d, table.Columns).Comparison()} AND {new Expressions(d, table.Columns).Column(SqlType.Int)} = {d.Number(1, 60)}",
