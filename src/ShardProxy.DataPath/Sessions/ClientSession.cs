@@ -139,7 +139,7 @@ internal sealed class ClientSession(Session session)
     // The fast-path interface (PostgreSQL documentation, "Function Call"): the home node's own functions.
     private async ValueTask FunctionCallAsync()
     {
-        session.Relay.Reset();
+        session.Relay.Reset(session.Transaction.State != BlockState.Idle);
         session.Relay.ForwardsReady = false;
         try
         {

@@ -41,7 +41,7 @@ internal sealed class ExtendedQuery(Session session)
         if (!_inBatch)
         {
             _inBatch = true;
-            Relay.Reset();
+            Relay.Reset(session.Transaction.State != BlockState.Idle);
             Relay.ForwardsReady = true;
         }
 

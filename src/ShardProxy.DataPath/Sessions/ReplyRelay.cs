@@ -93,7 +93,8 @@ internal sealed class ReplyRelay(PipeWriter client)
     public Model.Errors.ShardProxyError? CancelReason { get; set; }
 
     /// <summary>Begins the counts of a new statement.</summary>
-    public void Reset()
+    /// <param name="inBlock">It is one of a block's.</param>
+    public void Reset(bool inBlock)
     {
         Rows = 0;
         Bytes = 0;
@@ -101,7 +102,9 @@ internal sealed class ReplyRelay(PipeWriter client)
         HasForwarded = false;
         GateErrorHeld = false;
         HasUnknownType = false;
-        CancelReason = null;
+
+        // Within a block a request that comes too late meets the next statement.
+        CancelReason = inBlock ? CancelReason : null;
         _isCopyIn = false;
     }
 

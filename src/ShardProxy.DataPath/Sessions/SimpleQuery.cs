@@ -19,7 +19,7 @@ internal sealed class SimpleQuery(Session session)
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask RunAsync(ReadOnlyMemory<byte> payload)
     {
-        session.Relay.Reset();
+        session.Relay.Reset(session.Transaction.State != BlockState.Idle);
         session.Relay.ForwardsReady = true;
         if (payload.IsEmpty || payload.Span[^1] != 0)
         {
@@ -101,7 +101,7 @@ internal sealed class SimpleQuery(Session session)
     // One statement of several in a string.
     private async ValueTask RunPartAsync(StatementShape shape, ReadOnlyMemory<byte> payload, int start)
     {
-        session.Relay.Reset();
+        session.Relay.Reset(session.Transaction.State != BlockState.Idle);
         var text = payload[..^1];
         session.Services.Analyzer.Scan(text.Span, start, session.Literals);
         await RunOneAsync(shape, payload, text, start, isPart: true).ConfigureAwait(false);
@@ -263,7 +263,7 @@ internal sealed class SimpleQuery(Session session)
         relay.HoldsGateError = false;
         if (outcome == SingleOutcome.Fenced)
         {
-            relay.Reset();
+            relay.Reset(session.Transaction.State != BlockState.Idle);
             return outcome;
         }
 

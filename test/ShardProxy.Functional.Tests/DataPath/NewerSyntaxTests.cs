@@ -46,8 +46,12 @@ internal sealed class NewerSyntaxTests : DataPathFixture
             var text = sql.Replace("{0}", table, StringComparison.Ordinal);
             foreach (var reply in new[] { await client.QueryAsync(text), await client.ExecuteAsync(text) })
             {
-                Assert.That((reply.SqlState, reply.Status), Is.EqualTo(("0A000", 'I')), reply.ToString());
-                Assert.That(reply.Errors.Single().Field('D'), Does.StartWith("SHP-209"));
+                // What the server cannot read either, it says in its own words.
+                Assert.That((reply.SqlState, reply.Status), Is.EqualTo((isKnown ? "0A000" : "42601", 'I')), reply.ToString());
+                if (isKnown)
+                {
+                    Assert.That(reply.Errors.Single().Field('D'), Does.StartWith("SHP-209"));
+                }
             }
         }
     }
