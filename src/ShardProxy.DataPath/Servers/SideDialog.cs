@@ -125,7 +125,7 @@ internal static class SideDialog
                         break;
                     case BackendTag.RowDescription:
                         rowDescription = payload;
-                        isUnknown |= server.Types?.TryDescribeRow(payload, out _, out patch) == false;
+                        isUnknown |= server.Types?.TryDescribeRow(payload, keepsTypes: false, out _, out patch) == false;
                         break;
                     case BackendTag.ParameterDescription:
                         isUnknown |= server.Types?.TryDescribeParameters(payload, out _) == false;

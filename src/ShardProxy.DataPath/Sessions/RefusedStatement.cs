@@ -18,7 +18,7 @@ internal static class RefusedStatement
     public static async ValueTask TellAsync(Session session, ShardProxyError error, RoutingTable table, StatementShape shape, ReadOnlyMemory<byte> text)
     {
         // Which table is meant under an unknown search_path is nothing that the client may learn by chance.
-        if (error.SqlState == NotSupported && !ReferenceEquals(error, RoutingErrors.SearchPath) && shape.Kind is StatementKind.Select or StatementKind.Insert or StatementKind.Update or StatementKind.Delete or StatementKind.Merge)
+        if (error.SqlState == NotSupported && !ReferenceEquals(error, RoutingErrors.SearchPath) && shape.Kind is StatementKind.Select or StatementKind.Insert or StatementKind.Update or StatementKind.Delete or StatementKind.Merge or StatementKind.Unparsable)
         {
             var home = await SessionServers.GetAsync(session, table.HomeNode).ConfigureAwait(false);
             try

@@ -53,7 +53,7 @@ internal sealed class ReplyTranslation
         }
         else
         {
-            isDone = table.TryDescribeRow(bytes, out types, out _described);
+            isDone = table.TryDescribeRow(bytes, statement is not null, out types, out _described);
             statement?.ResultTypes = types;
         }
 

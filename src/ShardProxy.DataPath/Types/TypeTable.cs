@@ -40,16 +40,18 @@ internal sealed class TypeTable
 
     /// <summary>Translates a RowDescription from the node, in place.</summary>
     /// <param name="description">Its payload.</param>
-    /// <param name="types">The columns' types on the home node.</param>
+    /// <param name="keepsTypes">Somebody remembers the types.</param>
+    /// <param name="types">The columns' types on the home node, if somebody does; else empty.</param>
     /// <param name="patch">What has to be done with the rows it describes; null for nothing.</param>
     /// <returns>False when a column is of a type the home node is not known to have.</returns>
     /// <exception cref="ProtocolException">It is malformed.</exception>
-    public bool TryDescribeRow(Span<byte> description, out uint[] types, out RowPatch? patch)
+    public bool TryDescribeRow(Span<byte> description, bool keepsTypes, out uint[] types, out RowPatch? patch)
     {
         var reader = new PayloadReader(description);
-        types = new uint[reader.ReadInt16()];
+        var count = reader.ReadInt16();
+        types = keepsTypes ? new uint[count] : [];
         patch = null;
-        for (var i = 0; i < types.Length; i++)
+        for (var i = 0; i < count; i++)
         {
             reader.ReadCString();
             var relation = reader.Position;
@@ -57,17 +59,22 @@ internal sealed class TypeTable
             reader.ReadInt16();
             var at = reader.Position;
             var type = reader.ReadUInt32();
-            if (!ToHome.TryMap(type, out types[i]))
+            if (!ToHome.TryMap(type, out var mapped))
             {
                 return false;
             }
 
-            BinaryPrimitives.WriteUInt32BigEndian(description[at..], types[i]);
+            BinaryPrimitives.WriteUInt32BigEndian(description[at..], mapped);
+            if (keepsTypes)
+            {
+                types[i] = mapped;
+            }
+
             reader.ReadInt16();
             reader.ReadBytes(TypeModifierBytes);
             if (reader.ReadInt16() == 1 && ToHome.IsDeep(type))
             {
-                (patch ??= new RowPatch(ToHome, new uint[types.Length])).Columns[i] = type;
+                (patch ??= new RowPatch(ToHome, new uint[count])).Columns[i] = type;
             }
         }
 

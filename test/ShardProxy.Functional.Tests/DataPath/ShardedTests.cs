@@ -94,7 +94,6 @@ internal sealed class ShardedTests(int poolSize) : DataPathFixture
     [TestCase("UPDATE ref SET v = random()::text", "SHP-214")]
     [TestCase("CREATE TEMP TABLE a (x int)", "SHP-216")]
     [TestCase("SELECT count(*) FROM a; VACUUM a", "SHP-213")]
-    [TestCase("SELECT * FROM a WHERE id = 1 FETCH FIRST 1 ROW WITH NOTHING", "SHP-209")]
     [TestCase("COPY a FROM STDIN (FORMAT csv, FORCE_NOT_NULL (v))", "SHP-222")]
     [TestCase("COPY a FROM STDIN (ENCODING 'LATIN1')", "SHP-222")]
     [TestCase("COPY a (v) FROM STDIN", "SHP-222")]
