@@ -41,9 +41,25 @@ internal static class TransactionMoment
         return (moment, null);
     }
 
-    /// <summary>The statement is in a block that has a moment, and may tell it: only then <see cref="PutInAsync"/> is called.</summary>
+    /// <summary>The statement is in a block that has a moment, and may tell it: only then <see cref="PutInAsync"/> is called. Allocates nothing.</summary>
     public static bool MayConcern(Session session, StatementShape shape) =>
-        session.Transaction is { State: BlockState.InBlock, MomentSource: not null } && (shape.MayTellTime || shape.Insert is not null);
+        session.Transaction is { State: BlockState.InBlock, MomentSource: not null } && session.IsSharded && (shape.MayTellTime || (shape.Insert is not null && MayLeaveMoments(session, shape)));
+
+    private static bool MayLeaveMoments(Session session, StatementShape shape)
+    {
+        foreach (var table in RoutePlanner.PlanFor(shape, session.Services.Holder.Current, session.HasDefaultSearchPath).Tables)
+        {
+            foreach (var column in table.Columns)
+            {
+                if (column.Default is { Kind: ColumnDefaultKind.Moment })
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>
     /// The text of a statement for one server with the moment in it; the text as it is where the server has the moment itself, and where the statement runs on
