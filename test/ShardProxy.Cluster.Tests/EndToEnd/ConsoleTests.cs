@@ -63,7 +63,8 @@ internal sealed class ConsoleTests
     [TestCase("SELECT * FROM d", "node1")]
     [TestCase("SELECT * FROM a, b", "gathered on node1")]
     [TestCase("SELECT id, count(*) FROM a GROUP BY id", "each answers for its own rows")]
-    [TestCase("SELECT * FROM a FOR UPDATE", "Refused: 0A000 SHP-")]
+    [TestCase("SELECT * FROM a LIMIT 1 FOR UPDATE", "Refused: 0A000 SHP-")]
+    [TestCase("SELECT * FROM a FOR UPDATE", "Route: all nodes")]
     public async Task Explain_route_says_where_a_statement_goes(string statement, string says) =>
         Assert.That((await ConsoleAsync($"EXPLAIN ROUTE {statement}")).Succeeded(), Does.Contain(says));
 
