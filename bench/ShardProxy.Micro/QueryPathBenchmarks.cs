@@ -81,7 +81,7 @@ public class QueryPathBenchmarks : IDisposable
     {
         _fromServer.Writer.Write(_reply);
         Completed(_fromServer.Writer.FlushAsync());
-        _relay.Reset();
+        _relay.Reset(inBlock: false);
         _server.Owed.Enqueue(ReplyKind.Query, isHidden: false);
         _relay.RelayArrived(_server);
         Completed(_toClient.Writer.FlushAsync());
