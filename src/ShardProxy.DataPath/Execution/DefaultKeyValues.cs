@@ -116,17 +116,20 @@ internal static class DefaultKeyValues
     private static string RoleName(string sql) =>
         sql.Length > 1 && sql[0] == sql[^1] && sql[0] is '"' or '\'' ? sql[1..^1].Replace($"{sql[0]}{sql[0]}", $"{sql[0]}", StringComparison.Ordinal) : sql;
 
-    private static byte[] Text(RoutePlan plan, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string?> value)
+    private static byte[] Text(RoutePlan plan, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string?> value) =>
+        Text(plan.Tables[0], plan.DefaultedKeys, insert, statement, value);
+
+    /// <summary>The statement with values for some columns: by row and index into <paramref name="columns"/>, as SQL; null leaves what is there.</summary>
+    public static byte[] Text(PlacedTable table, ImmutableArray<DefaultedKey> columns, InsertSummary insert, ReadOnlyMemory<byte> statement, Func<int, int, string?> value)
     {
-        var table = plan.Tables[0];
         var width = insert.Source == InsertSource.DefaultValues ? 0 : insert.Rows[0].Length;
         return InsertText.WithValues(
             statement,
             insert,
-            [.. plan.DefaultedKeys.Select(k => new AddedColumn(SqlIdentifier.Quote(k.Column.Name), k.Position))],
+            [.. columns.Select(k => new AddedColumn(SqlIdentifier.Quote(k.Column.Name), k.Position))],
             table.Columns.Take(width).Select(c => SqlIdentifier.Quote(c.Name)),
             value,
-            overrides: !insert.HasOverriding && plan.DefaultedKeys.Any(k => !k.IsComputed && k.Column.Default is { Identity: 'a' }));
+            overrides: !insert.HasOverriding && columns.Any(k => !k.IsComputed && k.Column.Default is { Identity: 'a' }));
     }
 
     private static string Literal(DefaultedKey key, string? made) => key.Column.Default switch

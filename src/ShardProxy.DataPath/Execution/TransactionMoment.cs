@@ -112,14 +112,7 @@ internal static class TransactionMoment
                 return null;
             }
 
-            var width = shape.Insert!.Source == InsertSource.DefaultValues ? 0 : shape.Insert.Rows[0].Length;
-            text = Encoding.UTF8.GetString(InsertText.WithValues(
-                statement,
-                shape.Insert,
-                [.. absent.Select(k => new AddedColumn(SqlIdentifier.Quote(k.Column.Name), k.Position))],
-                target!.Columns.Take(width).Select(c => SqlIdentifier.Quote(c.Name)),
-                (_, index) => absent[index].Column.Default!.Text,
-                overrides: false));
+            text = Encoding.UTF8.GetString(DefaultKeyValues.Text(target!, absent, shape.Insert!, statement, (_, index) => absent[index].Column.Default!.Text));
         }
 
         var (moment, error) = await OfAsync(session, source).ConfigureAwait(false);
