@@ -8,21 +8,31 @@ namespace ShardProxy.DataPath.Sessions;
 /// <summary>
 /// Finds deadlocks over several nodes: transactions that wait for each other's locks in a circle no single server sees. Every <see cref="Every"/> the nodes
 /// are asked who blocks the servers that have worked for long (<c>pg_blocking_pids</c>), and the answers are joined by transaction. A circle that is still
-/// there at the next look, with every statement in it the same, is one: the youngest transaction's statement is ended with 40P01 (DESIGN section 7).
-/// Deadlocks on one node are PostgreSQL's own to find. Asks nobody as long as fewer than two transactions over several nodes are at work for long.
+/// there when they are asked again, with every statement in it the same, is one: the youngest transaction's statement is ended with 40P01 (DESIGN section 7).
+/// Deadlocks on one node are PostgreSQL's own to find, unless they are met here first. Asks nobody as long as fewer than two transactions over several nodes
+/// are at work for long, and seldom as long as they are the same ones in the same statements.
 /// </summary>
 internal sealed class DeadlockWatch : IDisposable
 {
-    public static readonly TimeSpan Every = TimeSpan.FromMilliseconds(250);
+    public static readonly TimeSpan Every = TimeSpan.FromMilliseconds(100);
 
     /// <summary>What a statement that waits for a lock has taken at least before anybody is asked.</summary>
-    private static readonly TimeSpan Suspicious = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan Suspicious = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>Asked again behind this time if nobody new waits: a statement under way may come to wait, too.</summary>
+    private static readonly TimeSpan SameAgain = TimeSpan.FromMilliseconds(700);
+
+    /// <summary>What an ended statement is given to be gone before the next look.</summary>
+    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(30);
 
     private readonly SessionRegistry _registry;
     private readonly DataPathServices _services;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _watching;
-    private Dictionary<Session, long> _suspects = [];
+
+    // Who was asked about last, by the statements' time-stamps, and when.
+    private HashSet<(Session Session, long Since)> _asked = [];
+    private long _askedAt;
 
     public DeadlockWatch(SessionRegistry registry, DataPathServices services)
     {
@@ -65,24 +75,60 @@ internal sealed class DeadlockWatch : IDisposable
         var waiters = _registry.All().Where(IsSuspicious).ToList();
         if (waiters.Count(w => w.HeldServers().Select(s => s.Node.Id).Distinct().Count() > 1) < 2)
         {
-            _suspects = [];
             return;
         }
 
-        // Looked at before the nodes are asked: a statement that ends meanwhile is another one at the next look.
-        var since = waiters.ToDictionary(w => w, w => w.StateSince);
+        var asked = waiters.Select(w => (w, w.StateSince)).ToHashSet();
+        if (asked.IsSubsetOf(_asked) && _services.Time.GetElapsedTime(_askedAt) < SameAgain)
+        {
+            return;
+        }
+
+        var ended = new HashSet<(Session, long)>();
+        var isFree = false;
+        while (!isFree && !stopping.IsCancellationRequested)
+        {
+            (_asked, _askedAt) = (asked, _services.Time.GetTimestamp());
+            var suspects = await CirclesAsync(stopping).ConfigureAwait(false);
+            var circles = suspects.Count > 0 ? await CirclesAsync(stopping).ConfigureAwait(false) : [];
+            var victims = circles.Where(c => c.TrueForAll(m => suspects.Exists(s => s.Contains(m)))).Select(Youngest).Where(ended.Add).ToList();
+            victims.ForEach(End);
+
+            // Where one was found there may be more behind it that share its members.
+            isFree = victims.Count == 0;
+            await Task.Delay(isFree ? TimeSpan.Zero : Again, _services.Time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        static (Session Session, long Since) Youngest(List<(Session Session, long Since)> circle) =>
+            circle.MaxBy(m => m.Session.TransactionSince is 0 ? m.Since : m.Session.TransactionSince);
+    }
+
+    /// <summary>Circles of sessions with their statements' time-stamps, each of which was in the same statement before and after the nodes were asked.</summary>
+    private async Task<List<List<(Session Session, long Since)>>> CirclesAsync(CancellationToken stopping)
+    {
+        // Looked at before the nodes are asked: a statement that ends meanwhile is another one afterwards.
+        var since = new Dictionary<Session, long>();
         var owners = new Dictionary<(int Node, int ProcessId), Session>();
+        var working = new List<ServerConnection>();
         foreach (var session in _registry.All())
         {
+            if (session.State == "active")
+            {
+                since[session] = session.StateSince;
+            }
+
             foreach (var server in session.HeldServers())
             {
                 owners[(server.Node.Id, server.ProcessId)] = session;
+                if (server.Owed.Count > 0 && since.ContainsKey(session))
+                {
+                    working.Add(server);
+                }
             }
         }
 
         var graph = new WaitGraph<Session>();
-        var asked = waiters.SelectMany(w => w.HeldServers()).Where(s => s.Owed.Count > 0).GroupBy(s => s.Node.Id).ToList();
-        foreach (var node in asked)
+        foreach (var node in working.GroupBy(s => s.Node.Id).ToList())
         {
             foreach (var (waiter, holder) in await BlockersAsync(node.First(), [.. node.Select(s => s.ProcessId)], stopping).ConfigureAwait(false))
             {
@@ -93,27 +139,25 @@ internal sealed class DeadlockWatch : IDisposable
             }
         }
 
-        var suspects = new Dictionary<Session, long>();
-        foreach (var circle in graph.Circles().Where(c => c.TrueForAll(since.ContainsKey)))
-        {
-            if (circle.TrueForAll(s => _suspects.TryGetValue(s, out var before) && before == since[s] && s.StateSince == before))
-            {
-                End(circle.MaxBy(s => s.TransactionSince is 0 ? s.StateSince : s.TransactionSince)!);
-            }
-            else
-            {
-                circle.ForEach(s => suspects[s] = since[s]);
-            }
-        }
-
-        _suspects = suspects;
+        return
+        [
+            .. graph.Circles()
+                .Where(c => c.TrueForAll(s => since.TryGetValue(s, out var before) && s.State == "active" && s.StateSince == before))
+                .Select(c => c.ConvertAll(s => (s, since[s]))),
+        ];
     }
 
     private bool IsSuspicious(Session session) =>
         session.State == "active" && _services.Time.GetElapsedTime(session.StateSince) >= Suspicious && session.HeldServers().Any(s => s.Owed.Count > 0);
 
-    private void End(Session victim)
+    private void End((Session Session, long Since) found)
     {
+        var victim = found.Session;
+        if (victim.State != "active" || victim.StateSince != found.Since)
+        {
+            return;
+        }
+
         _services.Counters.AddDeadlock();
         victim.Relay.CancelReason = StopErrors.Deadlock;
         _ = SessionEnding.CancelAsync(victim);

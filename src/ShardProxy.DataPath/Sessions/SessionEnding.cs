@@ -8,22 +8,18 @@ namespace ShardProxy.DataPath.Sessions;
 /// </summary>
 internal static class SessionEnding
 {
-    /// <summary>Asks the servers that work for the session to stop; false when none does.</summary>
+    /// <summary>Asks the servers that work for the session to stop; false when none does: then PostgreSQL ignores such a request, too.</summary>
     public static async Task<bool> CancelAsync(Session session)
     {
-        var isUnderWay = false;
-        foreach (var server in session.HeldServers())
+        // All are marked before the first is asked: while that takes its time the session may go on, and its other servers then do something else.
+        var working = Array.FindAll(session.HeldServers(), s => session.TryMarkCancelled(s, evenIfIdle: false));
+        foreach (var server in working)
         {
-            // Where nothing is under way PostgreSQL ignores such a request too.
-            if (session.TryMarkCancelled(server, evenIfIdle: false))
-            {
-                isUnderWay = true;
-                await session.Services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
-            }
+            await session.Services.Connector.CancelAsync(server.Node, server.ProcessId, server.Secret).ConfigureAwait(false);
         }
 
         // Nothing was sent yet: the wait for a server, or for one to be opened, ends.
-        return isUnderWay || (session.WaitingSince != 0 && session.Services.Pools.TryCancelWait(session.Connection.Closed));
+        return working.Length > 0 || (session.WaitingSince != 0 && session.Services.Pools.TryCancelWait(session.Connection.Closed));
     }
 
     /// <summary>The client has left: what its servers do is for nobody. They are cancelled and cut.</summary>

@@ -55,17 +55,18 @@ public static class DeadlockRun
         var (committed, deadlocks, longest, findings) = (0L, 0L, TimeSpan.Zero, new List<string>());
         await using var connection = await twins.OpenShardedAsync();
         var keys = Enumerable.Range(1, Keys).ToList();
+        var at = "";
         for (var start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < duration;)
         {
             try
             {
-                await TwinDatabases.RunAsync(connection, "BEGIN");
+                await TwinDatabases.RunAsync(connection, at = "BEGIN");
                 foreach (var key in dice.Some(keys, Locks, Locks))
                 {
                     var time = Stopwatch.GetTimestamp();
                     try
                     {
-                        await TwinDatabases.RunAsync(connection, Invariant($"UPDATE counters SET n = n + 1 WHERE id = {key}"));
+                        await TwinDatabases.RunAsync(connection, at = Invariant($"UPDATE counters SET n = n + 1 WHERE id = {key}"));
                     }
                     finally
                     {
@@ -73,7 +74,7 @@ public static class DeadlockRun
                     }
                 }
 
-                await TwinDatabases.RunAsync(connection, "COMMIT");
+                await TwinDatabases.RunAsync(connection, at = "COMMIT");
                 committed++;
             }
             catch (PostgresException e)
@@ -84,7 +85,7 @@ public static class DeadlockRun
                 }
                 else
                 {
-                    findings.Add($"a client got {e.SqlState} {e.MessageText} {e.Detail}");
+                    findings.Add($"a client got {e.SqlState} {e.MessageText} {e.Detail} at {at}");
                 }
 
                 await TwinDatabases.RunAsync(connection, "ROLLBACK");
