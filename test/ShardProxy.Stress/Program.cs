@@ -11,6 +11,7 @@ const string Help =
            test/stress tpch [--scale S] [--seed S] [--nodes N]
            test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
            test/stress deadlocks [--seconds S] [--clients N] [--nodes N] [--seed S]
+           test/stress crashes [--points N] [--seed S]
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
@@ -60,6 +61,12 @@ const string Help =
       --nodes N     PostgreSQL servers (default 3)
       --seed S      of the keys' order (default 1)
 
+    crashes: kills the proxy with `kill -9` before and after every message that makes a node do something, in every kind of write over several nodes, and starts it again.
+    In the end each write is done on all nodes or on none, what was acknowledged is done, and no prepared transaction or temporary table is left.
+
+      --points N    only so many of the places to die at, picked by the seed (default: all, about three seconds each)
+      --seed S      of the choice (default: taken from the clock and printed)
+
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;
 
@@ -87,6 +94,11 @@ if (args is ["tpcc", ..])
 if (args is ["deadlocks", ..])
 {
     return await WorkloadCommand.DeadlocksAsync(args.AsMemory(1), Help);
+}
+
+if (args is ["crashes", ..])
+{
+    return await WorkloadCommand.CrashesAsync(args.AsMemory(1), Help);
 }
 
 if (args is ["corpus", var directory])

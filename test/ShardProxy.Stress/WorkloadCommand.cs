@@ -1,4 +1,5 @@
 using System.Globalization;
+using ShardProxy.TestKit.Crashes;
 using ShardProxy.TestKit.Tpcc;
 using ShardProxy.TestKit.Tpch;
 using ShardProxy.TestKit.Workloads;
@@ -91,7 +92,27 @@ internal static class WorkloadCommand
         return Report(await DeadlockRun.RunAsync(clients, nodes, TimeSpan.FromSeconds(seconds), seed, Console.Out));
     }
 
-    private static int Report(List<string> findings)
+    /// <summary>Kills proxies in the middle of writes over several nodes; the exit code.</summary>
+    public static async Task<int> CrashesAsync(ReadOnlyMemory<string> args, string help)
+    {
+        var (points, seed) = (0, Environment.TickCount);
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            var isNumber = int.TryParse(i + 1 < args.Length ? args.Span[i + 1] : "", NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value);
+            switch (args.Span[i])
+            {
+                case "--points" when isNumber && value > 0: points = value; break;
+                case "--seed" when isNumber: seed = value; break;
+                default:
+                    await Console.Error.WriteLineAsync($"unknown or incomplete option {args.Span[i]}\n{help}");
+                    return 2;
+            }
+        }
+
+        return Report(await CrashRun.RunAsync(points, seed, Console.Out));
+    }
+
+    private static int Report(IReadOnlyList<string> findings)
     {
         foreach (var finding in findings)
         {
