@@ -68,6 +68,15 @@ internal sealed class ShardServers : IAsyncDisposable
     /// <summary>Runs a statement on the console.</summary>
     public Task ConsoleAsync(string statement, CancellationToken cancellationToken) => PgBench.StatementAsync(Proxy.Port, "shardproxy", statement, cancellationToken);
 
+    /// <summary>The ranges of a table's group of its own.</summary>
+    public async Task<IReadOnlyList<string>> RangesOfAsync(string group, CancellationToken cancellationToken) =>
+        [
+            .. (await PgBench.AskAsync(Proxy.Port, "shardproxy", "SHOW RANGES", cancellationToken)).Split('\n')
+                .Select(line => line.Split('|'))
+                .Where(range => range[1] == group)
+                .Select(range => range[0]),
+        ];
+
     /// <summary>Runs a statement on the one server, if there is one, and through the proxy.</summary>
     public async Task OnBothAsync(string statement, CancellationToken cancellationToken)
     {
