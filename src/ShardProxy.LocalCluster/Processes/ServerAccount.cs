@@ -26,12 +26,15 @@ internal sealed class ServerAccount
     /// <summary>The account's name, for messages.</summary>
     public string Name { get; }
 
+    /// <summary>Our own account, whoever we are: for servers that do not mind root.</summary>
+    public static ServerAccount Own() => new(Environment.UserName, isSwitch: false, 0, 0, []);
+
     /// <summary>Our own account, or an ordinary one when we are root.</summary>
     public static ServerAccount Resolve()
     {
         if (NativeMethods.EffectiveUserId() != 0)
         {
-            return new ServerAccount(Environment.UserName, isSwitch: false, 0, 0, []);
+            return Own();
         }
 
         var accounts = File.ReadLines("/etc/passwd")

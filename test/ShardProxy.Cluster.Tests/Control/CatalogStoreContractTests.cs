@@ -1,7 +1,10 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using Npgsql;
 using NUnit.Framework;
 using ShardProxy.Catalog.Stores;
+using ShardProxy.Catalog.Stores.Etcd;
 using ShardProxy.TestKit.Clusters;
 
 namespace ShardProxy.Cluster.Tests.Control;
@@ -9,10 +12,24 @@ namespace ShardProxy.Cluster.Tests.Control;
 /// <summary>Protects the contract every catalog store keeps: linearizable compare-and-set, watches that miss nothing, leases that fence.</summary>
 [TestFixture("memory")]
 [TestFixture("postgres")]
+[TestFixture("etcd")]
 internal sealed class CatalogStoreContractTests(string kind)
 {
     private ICatalogStore _store = null!;
+    private EtcdServer? _etcd;
     private string _database = "";
+
+    [OneTimeSetUp]
+    public async Task StartEtcdAsync() => _etcd = kind == "etcd" ? await EtcdServer.StartAsync() : null;
+
+    [OneTimeTearDown]
+    public async Task StopEtcdAsync()
+    {
+        if (_etcd is not null)
+        {
+            await _etcd.DisposeAsync();
+        }
+    }
 
     [SetUp]
     public async Task CreateAsync()
@@ -20,6 +37,10 @@ internal sealed class CatalogStoreContractTests(string kind)
         if (kind == "memory")
         {
             _store = new InMemoryCatalogStore(TimeProvider.System);
+        }
+        else if (_etcd is not null)
+        {
+            _store = new EtcdCatalogStore(new EtcdOptions { Endpoints = [_etcd.Endpoint], Prefix = "/test/" + Guid.NewGuid().ToString("N") }, TimeProvider.System);
         }
         else
         {
@@ -114,6 +135,36 @@ internal sealed class CatalogStoreContractTests(string kind)
         var first = (await _store.TryAcquireLeaseAsync("l", "one", TimeSpan.FromTicks(-1), CancellationToken.None))!;
         var second = (await _store.TryAcquireLeaseAsync("l", "two", TimeSpan.FromHours(1), CancellationToken.None))!;
         Assert.That(second.FencingToken, Is.GreaterThan(first.FencingToken));
+    }
+
+    [Test]
+    [CancelAfter(60_000)]
+    public async Task A_watch_hears_of_every_change_in_order_and_at_once(CancellationToken cancellationToken)
+    {
+        const int Changes = 200;
+        var heard = new double[Changes];
+        var changed = new long[Changes];
+        await using var watch = _store.WatchAsync("late/", cancellationToken).GetAsyncEnumerator(cancellationToken);
+        Assert.That(await watch.MoveNextAsync(), Is.True);
+        for (var i = 0; i < Changes; i++)
+        {
+            Assert.That(await SetAsync(string.Create(CultureInfo.InvariantCulture, $"late/{i}"), 0, "x"), Is.EqualTo(1));
+            changed[i] = Stopwatch.GetTimestamp();
+            Assert.That(await watch.MoveNextAsync(), Is.True);
+            heard[i] = Stopwatch.GetElapsedTime(changed[i]).TotalMilliseconds;
+            Assert.That(watch.Current, Is.EqualTo($"late/{i}"), "every change is told, in order");
+        }
+
+        // What is shown is that every change is told without polling; the time itself is printed.
+        TestContext.Out.WriteLine($"{kind}: {heard.Order().ElementAt(Changes / 2):0.00} ms in the median, {heard.Order().ElementAt(Changes * 99 / 100):0.00} ms p99");
+    }
+
+    [Test]
+    public async Task A_value_may_be_large_and_hold_any_text()
+    {
+        var text = string.Concat(Enumerable.Repeat("{\"ключ\": \"\\u0000 ☃ \\n\"}", 20_000));
+        Assert.That(await SetAsync("big", 0, text), Is.EqualTo(1));
+        Assert.That(Encoding.UTF8.GetString((await _store.GetAsync("big", CancellationToken.None))!.Value.Span), Is.EqualTo(text));
     }
 
     private async Task<long?> SetAsync(string key, long expected, string value) =>
