@@ -24,6 +24,9 @@ public sealed class WriteText
         }
     }
 
+    /// <summary>Ordinal of the last token.</summary>
+    public int LastToken => _tokens.Count - 1;
+
     /// <summary>The INSERT with some of its rows, in their order; at least one. It has <see cref="InsertSummary.RowTokens"/>.</summary>
     public byte[] WithRows(Func<int, bool> takes)
     {

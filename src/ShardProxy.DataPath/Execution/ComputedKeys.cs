@@ -65,7 +65,7 @@ internal static class ComputedKeys
         // What a parameter is, the whole statement says.
         if (command.Parameters is { Count: > 0 } parameters)
         {
-            var read = await StatementCheck.RunAsync(server, command.Sql, parameters.TypeOids).ConfigureAwait(false);
+            var read = await StatementCheck.RunAsync(server, command.Sql, command.ParameterTypes ?? parameters.TypeOids).ConfigureAwait(false);
             if (!read.IsOk)
             {
                 session.Fail(read.ErrorPayload!);

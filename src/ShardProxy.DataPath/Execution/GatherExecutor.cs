@@ -379,7 +379,7 @@ internal sealed class GatherExecutor
         await SideDialog.CollectAsync(workspace).ConfigureAwait(false);
     }
 
-    private uint[] Types => _command.Parameters is not { } parameters ? [] : _parameterTypes.Length > 0 ? _parameterTypes : parameters.TypeOids;
+    private uint[] Types => _command.Parameters is not { } parameters ? [] : _parameterTypes.Length > 0 ? _parameterTypes : _command.ParameterTypes ?? parameters.TypeOids;
 
     private bool Passed(DialogResult result)
     {

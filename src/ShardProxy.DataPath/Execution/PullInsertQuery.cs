@@ -98,7 +98,7 @@ internal static class PullInsertQuery
     public static async ValueTask<PullColumns?> ReadAsync(
         Session session, ServerConnection home, string target, PlacedTable? placed, StatementShape shape, NodeCommand command, byte[] query)
     {
-        var whole = await StatementCheck.RunAsync(home, command.Sql, command.Parameters?.TypeOids ?? []).ConfigureAwait(false);
+        var whole = await StatementCheck.RunAsync(home, command.Sql, command.ParameterTypes ?? command.Parameters?.TypeOids ?? []).ConfigureAwait(false);
         if (!Passed(session, whole))
         {
             return null;

@@ -124,6 +124,7 @@ internal sealed class RouteExplainer(DataPathServices services)
         RouteKind.NodeWrites => $"the nodes that have rows (of {all}), each writes its own, committed in two phases",
         RouteKind.SuppliedWrite when plan.GroupId == 0 => $"{home}, with the rows it reads from other nodes (of {all}) written into its text",
         RouteKind.SuppliedWrite => $"the nodes that have rows (of {all}), with the rows it reads from elsewhere written into its text, committed in two phases",
+        RouteKind.WritingWith => $"one part after another, each on the nodes that have its rows (of {all}), what the writes return written into the text of the next, committed in two phases",
         RouteKind.CreateAs => $"the table is made on {home}, its rows are fetched (from {all}) and copied there",
         RouteKind.MoveRows => $"the nodes that have rows (of {all}), which go to the node of the new key, committed in two phases",
         RouteKind.Enclosed => $"all nodes ({all}), the rows its query needs gathered on {home}, finished there by PostgreSQL",

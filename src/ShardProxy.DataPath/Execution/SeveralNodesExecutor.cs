@@ -44,6 +44,9 @@ internal static class SeveralNodesExecutor
             case RouteKind.PullInsert:
                 await PullInsertExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
                 return false;
+            case RouteKind.WritingWith:
+                await WritingWithExecutor.RunAsync(session, dispatch, shape, command, describesRows).ConfigureAwait(false);
+                return false;
             case RouteKind.CreateAs:
                 await CreateAsExecutor.RunAsync(session, dispatch, shape, command).ConfigureAwait(false);
                 return false;

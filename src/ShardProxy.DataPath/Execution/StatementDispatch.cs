@@ -109,7 +109,7 @@ internal static class StatementDispatch
                     }
 
                     break;
-                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.SuppliedWrite or RouteKind.MoveRows or RouteKind.PullInsert or RouteKind.CreateAs when !HasUtf8(session):
+                case RouteKind.CopySharded or RouteKind.Gather or RouteKind.Enclosed or RouteKind.SplitInsert or RouteKind.NodeWrites or RouteKind.SuppliedWrite or RouteKind.MoveRows or RouteKind.PullInsert or RouteKind.WritingWith or RouteKind.CreateAs when !HasUtf8(session):
                     dispatch = new Dispatch(plan, table, 0, null, RoutingErrors.Encoding);
                     return true;
                 case RouteKind.Home or RouteKind.ReplicatedWrite or RouteKind.CopyReplicated:

@@ -15,7 +15,9 @@ namespace ShardProxy.DataPath.Execution;
 internal sealed class SuppliedRows
 {
     private const int MaxRows = 50_000;
-    private const int MaxBytes = 32 * 1024 * 1024;
+
+    /// <summary>Bound on the bytes of all rows.</summary>
+    public const int MaxBytes = 32 * 1024 * 1024;
 
     private readonly List<byte[]?[]> _rows = [];
     private readonly List<string> _casts = [];
@@ -102,6 +104,18 @@ internal sealed class SuppliedRows
         }
     }
 
+    /// <summary>For the rows that a write returns; they are added later. Null when the client has been told an error.</summary>
+    /// <param name="session">The session; in a transaction.</param>
+    /// <param name="home">The home node's server.</param>
+    /// <param name="rowDescription">Of the write; empty when it returns none.</param>
+    /// <param name="text">Its text.</param>
+    /// <param name="shape">Its shape.</param>
+    public static async ValueTask<SuppliedRows?> ForReturnedAsync(Session session, ServerConnection home, byte[] rowDescription, string text, StatementShape shape)
+    {
+        var rows = new SuppliedRows(rowDescription);
+        return await rows.ReadTypesAsync(session, home, default, null).ConfigureAwait(false) && (rows.Types.Length == 0 || await HasDefaultCollationsAsync(session, home, text, shape).ConfigureAwait(false)) ? rows : null;
+    }
+
     /// <summary>A SELECT that gives the rows, or some of them, in their order.</summary>
     /// <param name="takes">Which; null for all.</param>
     public string Query(Func<int, bool>? takes = null)
@@ -148,7 +162,7 @@ internal sealed class SuppliedRows
     }
 
     // What makes the text of each column its value again.
-    private async ValueTask<bool> ReadTypesAsync(Session session, ServerConnection home, NodeCommand command, byte[] query)
+    private async ValueTask<bool> ReadTypesAsync(Session session, ServerConnection home, NodeCommand command, byte[]? query)
     {
         var known = await SideDialog.RunAsync(
             home,
@@ -170,7 +184,7 @@ internal sealed class SuppliedRows
         var types = known.Rows.ToDictionary(r => uint.Parse(r[0], CultureInfo.InvariantCulture), r => (Name: Encoding.UTF8.GetString(r[1]!), HasCollation: r[2] is [(byte)'t']));
         var collations = new Dictionary<int, string>();
         int[] collated = [.. Enumerable.Range(0, Types.Length).Where(i => types[Types[i]].HasCollation)];
-        if (collated.Length > 0)
+        if (collated.Length > 0 && query is not null)
         {
             var columns = string.Join(", ", Types.Select((_, i) => string.Create(CultureInfo.InvariantCulture, $"c{i}")));
             var ask = $"SELECT {string.Join(", ", collated.Select(i => $"pg_catalog.pg_collation_for(q.c{i})"))} FROM (VALUES (1)) AS d LEFT JOIN ({Encoding.UTF8.GetString(query)}\n) AS q ({columns}) ON false";
@@ -200,7 +214,28 @@ internal sealed class SuppliedRows
         return true;
     }
 
-    private bool Add(Session session, List<byte[]?[]> batch)
+    // What a write returns is of its tables' columns: where they have no collation of their own and its text names none, it has the default one.
+    private static async ValueTask<bool> HasDefaultCollationsAsync(Session session, ServerConnection home, string text, StatementShape shape)
+    {
+        var tables = string.Join(", ", shape.Relations.Select(u => SqlIdentifier.Literal(u.Schema is { } schema ? new QualifiedName(schema, u.Name).ToString() : SqlIdentifier.Quote(u.Name))));
+        var own = await SideDialog.RunAsync(
+            home, $"SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = ANY (ARRAY[{tables}]::pg_catalog.regclass[]) AND attnum > 0 AND NOT attisdropped AND attcollation NOT IN (0, 100)").ConfigureAwait(false);
+        if (!Passed(session, own))
+        {
+            return false;
+        }
+
+        if (own.Rows.Count > 0 || text.Contains("collate", StringComparison.OrdinalIgnoreCase))
+        {
+            session.Fail(ExecutionErrors.GatherRefused);
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Adds rows, as text; false when the client has been told that they are too many.</summary>
+    public bool Add(Session session, List<byte[]?[]> batch)
     {
         _rows.AddRange(batch);
         _bytes += batch.Sum(r => r.Sum(v => 8L + (v?.Length ?? 0)));

@@ -26,10 +26,10 @@ internal static class WritePreparation
         }
 
         var parameters = command.Parameters;
-        var hasTypes = parameters is null || (parameters.TypeOids.Length >= parameters.Count && parameters.TypeOids.All(t => t != 0));
+        var hasTypes = parameters is null || command.ParameterTypes is not null || (parameters.TypeOids.Length >= parameters.Count && parameters.TypeOids.All(t => t != 0));
         if (!hasTypes || reads)
         {
-            var read = await StatementCheck.RunAsync(server, command.Sql, parameters?.TypeOids ?? []).ConfigureAwait(false);
+            var read = await StatementCheck.RunAsync(server, command.Sql, command.ParameterTypes ?? parameters?.TypeOids ?? []).ConfigureAwait(false);
             if (!read.IsOk)
             {
                 session.Fail(read.ErrorPayload!);

@@ -32,6 +32,12 @@ internal sealed class WriteReply(Session session, ServerConnection server, bool 
     /// <summary>Bytes of the rows kept.</summary>
     public long KeptBytes { get; private set; }
 
+    /// <summary>Bound on the bytes of the rows kept; those above it are lost.</summary>
+    public long MaxKeptBytes { get; init; } = long.MaxValue;
+
+    /// <summary>There were more.</summary>
+    public bool IsOverfull { get; private set; }
+
     /// <summary>Something went to the client.</summary>
     public bool HasForwarded { get; private set; }
 
@@ -86,8 +92,13 @@ internal sealed class WriteReply(Session session, ServerConnection server, bool 
         }
         else if (isEnd)
         {
-            kept!.Add(_row.WrittenSpan.ToArray());
-            KeptBytes += _row.WrittenCount;
+            IsOverfull |= KeptBytes + _row.WrittenCount > MaxKeptBytes;
+            if (!IsOverfull)
+            {
+                kept!.Add(_row.WrittenSpan.ToArray());
+                KeptBytes += _row.WrittenCount;
+            }
+
             _row.ResetWrittenCount();
         }
     }

@@ -50,6 +50,9 @@ internal enum RouteKind
     /// <summary>INSERT, UPDATE, DELETE or MERGE on the nodes of its target, with the rows it reads from elsewhere written into its text.</summary>
     SuppliedWrite,
 
+    /// <summary>A statement with writes in its WITH: one part after another, each where its rows are.</summary>
+    WritingWith,
+
     /// <summary>UPDATE of the shard key that takes rows to another node.</summary>
     MoveRows,
 
@@ -98,7 +101,7 @@ internal sealed record RoutePlan
 
     public required RouteKind Kind { get; init; }
 
-    /// <summary>Set for <see cref="RouteKind.Refuse"/>.</summary>
+    /// <summary>Set for <see cref="RouteKind.Refuse"/>, and for what may turn out to be refused as it runs (<see cref="RouteKind.WritingWith"/>).</summary>
     public ShardProxyError? Refusal { get; init; }
 
     /// <summary>For <see cref="RouteKind.Gather"/>: its tables are co-located, and each node can answer for its own rows.</summary>

@@ -82,7 +82,7 @@ internal static partial class RoutePlanner
 
         var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
             ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
-            : OrSupply(OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed), shape, table, placed));
+            : OrInParts(OrSupply(OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed), shape, table, placed), shape, table, placed));
         return plan.Kind != RouteKind.Refuse && plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
     }
 
@@ -97,6 +97,13 @@ internal static partial class RoutePlanner
         shape.Supplied is null || plan.Kind is not (RouteKind.Refuse or RouteKind.ByKey) || plan.Otherwise is not null || SuppliedPlanner.TryPlan(shape, table, placed) is not { } supplied ? plan
         : plan.Kind == RouteKind.Refuse ? supplied
         : plan with { Otherwise = supplied };
+
+    // And one with writes in its WITH may run part after part.
+    private static RoutePlan OrInParts(RoutePlan plan, StatementShape shape, RoutingTable table, PlacedTable?[] placed) =>
+        shape.WritingWith is null || plan.Kind is not (RouteKind.Refuse or RouteKind.ByKey) || plan.Otherwise is not null
+            || WritingWithPlanner.TryPlan(shape, table, placed, plan.Refusal ?? RoutingErrors.NoKey) is not { } parts ? plan
+        : plan.Kind == RouteKind.Refuse ? parts
+        : plan with { Otherwise = parts };
 
     private static RoutePlan PlanQuery(StatementShape shape, RoutingTable table, PlacedTable?[] placed, int unsharded)
     {

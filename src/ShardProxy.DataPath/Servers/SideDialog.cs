@@ -196,7 +196,8 @@ internal static class SideDialog
         return types;
     }
 
-    private static byte[]?[] Values(byte[] payload)
+    /// <summary>The values of a DataRow's payload.</summary>
+    public static byte[]?[] Values(ReadOnlySpan<byte> payload)
     {
         var reader = new PayloadReader(payload);
         var values = new byte[]?[reader.ReadInt16()];

@@ -117,6 +117,7 @@ internal sealed class ShapeBuilder
             Enclosed = enclosed,
             Gather = onlyChanges || onlyLocks || (onlyReads && (kind == StatementKind.Select || enclosed is not null))
                 ? new GatherReader(_draft, _tokens).Read(statement) : null,
+            WritingWith = isQuery && _draft.HasModifyingCte && !_draft.HasRowLocking && !_draft.HasInto ? new WithReader(_draft, _tokens).Read(fields) : null,
             Supplied = onlyChanges ? new SuppliedReader(_draft, _tokens).Read(kind, fields) : null,
             Partial = kind == StatementKind.Select && !_draft.HasWrite && !_draft.HasInto && _draft.RelationCount > 0 && !_tokens.HasUnicodeNames
                 ? new PartialReader(_draft, _tokens).Read(fields) : null,

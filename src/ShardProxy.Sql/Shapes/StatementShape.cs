@@ -98,6 +98,9 @@ public sealed class StatementShape
     /// <summary>Set for an INSERT, UPDATE, DELETE or MERGE that writes one table, if what it reads can be found in its text.</summary>
     public SuppliedQuery? Supplied { get; init; }
 
+    /// <summary>Set for a query whose WITH writes, if its parts can be found in its text.</summary>
+    public WritingWith? WritingWith { get; init; }
+
     /// <summary>Set if each node can answer for its own rows, where the tables are co-located.</summary>
     public PartialQuery? Partial { get; init; }
 

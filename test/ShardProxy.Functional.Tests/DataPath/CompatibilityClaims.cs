@@ -89,8 +89,12 @@ internal static class CompatibilityClaims
             ("DELETE FROM a", Runs), ("UPDATE a SET v = b.v FROM b WHERE b.a_id = a.id", Runs)),
         ["The same with other tables or subqueries: unsharded tables, other groups, joins without the key, `LIMIT`, windows and any aggregates in subqueries, `WITH`"] =
             By(["SuppliedWriteTests.IsWhatOnePostgresDoes", "SuppliedWriteTests.CopiesOfAMovingRangeAreLeftAlone"], ("DELETE FROM a WHERE n > (SELECT avg(n) FROM a)", Runs)),
-        ["The same with a modifying CTE, a function of the user's or one that looks at its server, `nextval`, `random()` in a part that is computed once, `ctid` and other physical columns"] =
+        ["The same with a function of the user's or one that looks at its server, `nextval`, `random()` in a part that is computed once, `ctid` and other physical columns"] =
             By(["NodeWriteTests.WhatIsNotSureIsRefused", "SuppliedWriteTests.WhatNodesCannotProveIsRefused"], ("UPDATE a SET n = lastval()", "SHP-201"), ("DELETE FROM a WHERE ctid = '(0,1)'", "SHP-201")),
+        ["`WITH` that holds `INSERT`, `UPDATE` or `DELETE`"] = By(
+            ["WritingWithTests.EachPartWritesWhereItsRowsAre", "WritingWithTests.ParametersGoToThePartsThatHaveThem"], ("WITH q AS (DELETE FROM a WHERE n = 7777 RETURNING id) SELECT count(*) FROM q", Runs)),
+        ["The same where a later part names a table that an earlier one writes, but as the target of an `INSERT` without `ON CONFLICT`; with views, inheritance, triggers (but foreign keys' checks), volatile functions, `RECURSIVE`, and an `INSERT … SELECT` into a sharded table or a write of a replicated one within the `WITH`"] =
+            By(["WritingWithTests.WhatWouldSeeTheWritesOfAnotherPartIsRefused", "WritingWithTests.WhatMayReachATableUnseenIsRefused"], ("WITH q AS (DELETE FROM a WHERE n = 7777 RETURNING id) SELECT count(*) FROM a", "SHP-201")),
         ["`INSERT`, `UPDATE`, `DELETE` and `MERGE` of an unsharded table that read sharded ones"] =
             By(["SuppliedWriteTests.IsWhatOnePostgresDoes"], ("UPDATE plain SET id = plain.id FROM a WHERE a.id = plain.id", Runs)),
         ["`MERGE` into a sharded table"] =

@@ -41,6 +41,8 @@ internal sealed record CrashForm(string Name, Func<int, byte[][]> Messages, Func
         new("UPDATE with rows of another group", n => Query($"UPDATE a SET v = 'new' FROM b WHERE b.id = a.id AND b.n = {n}"), Changed, 0, Rows),
         new("DELETE on all nodes", n => Query($"DELETE FROM a WHERE n = {n}"), n => $"SELECT count(*) FROM a WHERE n = {n}", Rows, 0),
         new("UPDATE of the key", n => Moves(n), n => $"SELECT coalesce(sum(CASE WHEN id % 100 < 50 THEN 1 ELSE 100 END), 0) FROM a WHERE n = {n}", Rows, 100 * Rows),
+        new("WITH that writes", n => Query($"WITH gone AS (DELETE FROM b WHERE n = {n} RETURNING id, n), u AS (UPDATE p SET n = -n WHERE n = {n}) INSERT INTO a SELECT id + 50, n, 'new' FROM gone"),
+            n => $"SELECT (SELECT count(*) FROM a WHERE n = {n} AND v = 'new') - (SELECT count(*) FROM b WHERE n = {n}) * 100", -100 * Rows, Rows),
         new("MERGE", n => Query($"MERGE INTO a USING (SELECT id + 2 AS id FROM p WHERE n = {n}) s ON a.id = s.id WHEN MATCHED THEN UPDATE SET v = 'new' WHEN NOT MATCHED THEN INSERT VALUES (s.id, {n}, 'new')"), Changed, 0, Rows),
         new("a string of statements", n => Query($"INSERT INTO a VALUES {string.Join(", ", New(n).Select(i => $"({i}, {n}, 'new')"))}; DELETE FROM b WHERE n = {n}; UPDATE r SET v = 'new' WHERE n = {n}"),
             n => $"SELECT (SELECT count(*) FROM a WHERE n = {n} AND v = 'new') + (SELECT count(*) FROM r WHERE n = {n} AND v = 'new') * 10 - (SELECT count(*) FROM b WHERE n = {n}) * 100", -100 * Rows, Rows + 30),

@@ -150,10 +150,21 @@ internal static class WriteCategories
     private static Scenario WritingWith(Dice d)
     {
         var id = Id(d);
-        return Scenario.Write(d.Number(0, 3) switch
+        return Scenario.Write(d.Number(0, 14) switch
         {
             0 => $"WITH gone AS (DELETE FROM orders WHERE customer_id = {id} AND id = 1 RETURNING *) SELECT count(*) FROM gone",
             1 => $"WITH u AS (UPDATE customer SET credit = 1 WHERE id = {id} RETURNING id, name) SELECT u.name, o.id FROM u JOIN orders o ON o.customer_id = u.id WHERE o.customer_id = {id}",
+            3 => $"WITH gone AS (DELETE FROM orders WHERE amount < {d.Number(1, 20)} RETURNING *) SELECT count(*), sum(amount) FROM gone",
+            4 => $"WITH gone AS (DELETE FROM shipment WHERE no = {d.Number(0, 14)} RETURNING region, no, customer_id, cost) INSERT INTO orders (customer_id, id, amount) SELECT customer_id, no + 100, cost FROM gone WHERE customer_id IS NOT NULL",
+            5 => $"WITH made AS (INSERT INTO customer (id, name) VALUES ({100 + id}, 'w1'), ({200 + id}, 'w2') RETURNING id, name, credit) INSERT INTO orders (customer_id, id, note) SELECT id, 1, name FROM made RETURNING customer_id, note",
+            6 => $"WITH u AS (UPDATE customer SET credit = coalesce(credit, 0) + 1 WHERE city = '{d.Of(Cities)}' RETURNING *) SELECT * FROM u",
+            7 => $"WITH u AS (UPDATE \"Item\" SET \"order\" = {d.Number(1, 5)} WHERE kind = '{d.Of(Kinds)}' RETURNING \"Code\", data, span, \"Unit Price\") SELECT u.*, p.label FROM u LEFT JOIN plain p ON p.label = u.\"Code\"",
+            8 => $"WITH u AS (UPDATE reading SET value = 1 WHERE id > {d.Number(1, 900)} RETURNING customer_id, kind) UPDATE orders SET note = u.kind FROM u WHERE u.customer_id = orders.customer_id AND orders.id = 1 AND false",
+            9 => $"WITH u AS (UPDATE customer SET name = 'there' WHERE id = {id} RETURNING id) INSERT INTO customer (id, name) SELECT {id}, 'fresh' WHERE NOT EXISTS (SELECT FROM u)",
+            10 => $"WITH a AS (UPDATE plain SET amount = amount + 1 WHERE id < {d.Number(2, 9)} RETURNING id, amount), b AS (DELETE FROM visit WHERE customer_id IN (SELECT id FROM a) RETURNING page, customer_id) SELECT a.amount, b.page FROM a LEFT JOIN b ON b.customer_id = a.id",
+            11 => $"WITH unread AS (DELETE FROM visit WHERE page = 'none'), c AS (SELECT city, count(*) AS n FROM customer GROUP BY city) SELECT * FROM c",
+            12 => $"WITH u AS (UPDATE shipment SET cost = 1 / (no - {d.Number(0, 14)}) RETURNING no) SELECT count(*) FROM u",
+            13 => $"WITH gone AS (DELETE FROM visit WHERE customer_id = {id} RETURNING at, took, score) SELECT *, now() >= at FROM gone",
             2 => $"WITH v AS (SELECT id FROM customer WHERE id = {id}) UPDATE orders SET qty = 3 WHERE customer_id = {id} AND EXISTS (SELECT FROM v)",
             _ => $"WITH n AS (INSERT INTO customer (id, name) VALUES ({id}, 'w') ON CONFLICT DO NOTHING RETURNING id) SELECT * FROM n",
         });
