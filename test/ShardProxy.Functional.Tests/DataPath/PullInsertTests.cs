@@ -83,7 +83,7 @@ internal sealed class PullInsertTests : WriteFixture
     [TestCase("INSERT INTO item (name) SELECT 'x'", "SHP-201")]
     [TestCase("INSERT INTO item (id) SELECT 1000 ON CONFLICT (id) DO UPDATE SET id = 5", "SHP-205")]
     [TestCase("WITH w AS (SELECT 1000 AS i) INSERT INTO item (id) SELECT i FROM w RETURNING (SELECT i FROM w)", "SHP-201")]
-    [TestCase("WITH d AS (DELETE FROM part WHERE item_id = 1 RETURNING item_id) INSERT INTO item (id) SELECT item_id + 100 FROM d", "SHP-201")]
+    [TestCase("WITH d AS (DELETE FROM part WHERE item_id = 1 RETURNING item_id) INSERT INTO item (id) SELECT item_id + 100 FROM d ON CONFLICT (id) DO UPDATE SET name = (SELECT max(label) FROM part)", "SHP-201")]
     public async Task WhatIsNotSureIsRefused(string sql, string code)
     {
         using var client = await Proxy.LoginAsync();

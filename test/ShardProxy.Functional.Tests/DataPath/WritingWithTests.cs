@@ -28,10 +28,10 @@ internal sealed class WritingWithTests : WriteFixture
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome') SELECT * FROM u")]
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome' RETURNING nothing) SELECT * FROM u")]
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome' RETURNING id) SELECT id / 0 FROM u")]
-    public Task Each_part_writes_where_its_rows_are(string sql) => SameAsync(sql);
+    public Task EachPartWritesWhereItsRowsAre(string sql) => SameAsync(sql);
 
     [Test]
-    public async Task Parameters_go_to_the_parts_that_have_them()
+    public async Task ParametersGoToThePartsThatHaveThem()
     {
         await SameAsync("WITH u AS (UPDATE item SET price = price + $1 WHERE city = $2 RETURNING id, price) SELECT * FROM u WHERE id < $3", "1.5", "Rome", "12");
         await SameAsync("WITH made AS (INSERT INTO item (id, name) VALUES ($1, $2), ($3, 'b') RETURNING id) INSERT INTO part SELECT id, $4::int, 'p' FROM made RETURNING item_id, no", "201", "a", "202", "7");
@@ -44,7 +44,7 @@ internal sealed class WritingWithTests : WriteFixture
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome' RETURNING id) INSERT INTO item (id) SELECT id FROM u ON CONFLICT DO NOTHING")]
     [TestCase("WITH u AS (UPDATE part SET label = 'x' RETURNING item_id) SELECT count(*), random() FROM u")]
     [TestCase("WITH RECURSIVE u AS (UPDATE part SET label = 'x' RETURNING item_id) SELECT count(*) FROM u")]
-    public async Task What_would_see_the_writes_of_another_part_is_refused(string sql)
+    public async Task WhatWouldSeeTheWritesOfAnotherPartIsRefused(string sql)
     {
         using var client = await Proxy.LoginAsync();
         var reply = await client.QueryAsync(sql);
@@ -54,7 +54,7 @@ internal sealed class WritingWithTests : WriteFixture
 
     [TestCase("CREATE VIEW looks AS SELECT * FROM plain", "DROP VIEW looks", "WITH u AS (UPDATE plain SET v = 'u' RETURNING id), p AS (UPDATE part SET label = 'x' RETURNING no) SELECT count(*) FROM looks, p WHERE v = 'u'")]
     [TestCase("CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER noted BEFORE UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION noted()", "DROP TRIGGER noted ON plain; DROP FUNCTION noted", "WITH u AS (UPDATE plain SET v = 'u' RETURNING id), p AS (UPDATE part SET label = 'x' RETURNING no) SELECT count(*) FROM p")]
-    public async Task What_may_reach_a_table_unseen_is_refused(string make, string drop, string sql)
+    public async Task WhatMayReachATableUnseenIsRefused(string make, string drop, string sql)
     {
         using var direct = await DirectLoginAsync(0);
         await Must(direct, make);
@@ -72,7 +72,7 @@ internal sealed class WritingWithTests : WriteFixture
     }
 
     [Test]
-    public async Task An_error_of_a_later_part_undoes_the_earlier_ones_and_fails_the_block()
+    public async Task AnErrorOfALaterPartUndoesTheEarlierOnesAndFailsTheBlock()
     {
         using var client = await Proxy.LoginAsync();
         await Must(client, "BEGIN");
