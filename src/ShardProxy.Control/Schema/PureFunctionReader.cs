@@ -10,11 +10,15 @@ namespace ShardProxy.Control.Schema;
 /// Finds the user's functions that only compute, so that PostgreSQL may call them where it finishes a statement over several nodes, apart from the client's
 /// transaction. What the owner declares is not enough: IMMUTABLE is often said of a function that reads a table. So the words of the body must not be a
 /// relation's name, a clock, a setting, or run SQL made at run time. Functions in C have no words: of those only IMMUTABLE ones are taken.
+/// The words of an aggregate are the names of the functions it is made of.
 /// </summary>
 internal static partial class PureFunctionReader
 {
     private const string FunctionsSql = """
-        SELECT p.proname, l.lanname, p.provolatile, p.prokind, CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_functiondef(p.oid) END
+        SELECT p.proname, l.lanname, p.provolatile, p.prokind, CASE
+            WHEN p.prokind = 'a' THEN (SELECT string_agg(s.proname, ' ') FROM pg_aggregate a JOIN pg_proc s
+              ON s.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn) WHERE a.aggfnoid = p.oid)
+            WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_functiondef(p.oid) END
         FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
         WHERE p.pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'shardproxy', 'shardproxy_catalog'))
         """;
@@ -48,8 +52,8 @@ internal static partial class PureFunctionReader
     internal static ImmutableArray<string> Find(IReadOnlyList<Function> functions, IReadOnlySet<string> relations)
     {
         var candidates = functions.GroupBy(f => f.Name, StringComparer.Ordinal)
-            .Where(g => g.All(f => f.Kind == 'f' && MayBePure(f)))
-            .ToDictionary(g => g.Key, g => g.Where(f => f.Language is "sql" or "plpgsql").SelectMany(f => Words(f.Source)).ToHashSet(StringComparer.OrdinalIgnoreCase), StringComparer.Ordinal);
+            .Where(g => g.All(f => f.Kind is 'f' or 'a' && MayBePure(f)))
+            .ToDictionary(g => g.Key, g => g.Where(f => f.Kind == 'a' || f.Language is "sql" or "plpgsql").SelectMany(f => Words(f.Source)).ToHashSet(StringComparer.OrdinalIgnoreCase), StringComparer.Ordinal);
         var others = functions.Select(f => f.Name).Where(n => !candidates.ContainsKey(n)).ToHashSet(StringComparer.OrdinalIgnoreCase);
         bool hasShrunk;
         do
@@ -82,6 +86,6 @@ internal static partial class PureFunctionReader
     [GeneratedRegex(@"[\p{L}_][\p{L}\p{Nd}_$]*", RegexOptions.CultureInvariant)]
     private static partial Regex Word();
 
-    /// <summary>A row of pg_proc.</summary>
+    /// <summary>A row of pg_proc; the source of an aggregate is the names of its functions.</summary>
     internal sealed record Function(string Name, string Language, char Volatility, char Kind, string Source);
 }

@@ -191,7 +191,7 @@ internal static partial class RoutePlanner
             }
         }
 
-        return shape.Functions.All(f => PureFunctions.Contains(f) || WritePlanner.IsNow(f)) && !NodesMayDiffer(shape)
+        return shape.Functions.All(f => PureFunctions.Contains(f) || PureFunctions.IsSet(f) || WritePlanner.IsNow(f)) && !NodesMayDiffer(shape)
             ? Simple(table, RouteKind.ReplicatedWrite, isWrite: true) with { Tables = tables }
             : Refuse(table, RoutingErrors.VolatileReplicated);
     }

@@ -32,6 +32,9 @@ internal sealed class CatalogKnowledgeTests
         CREATE FUNCTION label(t text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN upper(t) || twice(1); END $$;
         CREATE FUNCTION looks_up(k bigint) RETURNS text LANGUAGE sql STABLE AS 'SELECT v FROM plain WHERE id = k';
         CREATE FUNCTION claims(k bigint) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT v FROM plain WHERE id = k';
+        CREATE AGGREGATE product(numeric) (SFUNC = numeric_mul, STYPE = numeric, INITCOND = '1');
+        CREATE FUNCTION keep_last(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT greatest($1, $2)';
+        CREATE AGGREGATE greatest_of(text) (SFUNC = keep_last, STYPE = text);
         CREATE FUNCTION moment() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT now()';
         CREATE FUNCTION sharded_count() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM item';
         CREATE FUNCTION logs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO item VALUES (NEW.id + 1000, 'logged'); RETURN NEW; END $$;
@@ -89,6 +92,8 @@ internal sealed class CatalogKnowledgeTests
     [TestCase("SELECT row_number() OVER (ORDER BY id), name FROM @.cheap ORDER BY 1")]
     [TestCase("SELECT id, twice(price), label(name) FROM @.item WHERE twice(price) > 40 ORDER BY id")]
     [TestCase("SELECT label(city), sum(twice(price)) FROM @.item GROUP BY 1 ORDER BY 1")]
+    [TestCase("SELECT city, product(id), greatest_of(name) FROM @.item WHERE id < 9 GROUP BY city ORDER BY 1")]
+    [TestCase("SELECT product(price), count(*), greatest_of(DISTINCT city) FILTER (WHERE price > 3) FROM @.item WHERE id < 5")]
     [TestCase("SELECT id, label(name) FROM @.cheap ORDER BY twice(id), 1")]
     [TestCase("SELECT twice(price) FROM @.item WHERE id = 4")]
     [TestCase("COPY (SELECT * FROM @.cheap ORDER BY id) TO STDOUT")]

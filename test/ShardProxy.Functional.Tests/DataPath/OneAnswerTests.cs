@@ -57,6 +57,8 @@ internal sealed class OneAnswerTests : DataPathFixture
 
     [TestCase("INSERT INTO r (id, at, d) VALUES (1, CURRENT_TIMESTAMP, LOCALTIMESTAMP(0))")]
     [TestCase("INSERT INTO r (id, at, d, n) VALUES (1, current_date, '2020-01-01', 5) ON CONFLICT (id) DO UPDATE SET at = current_timestamp(2)")]
+    [TestCase("INSERT INTO r (id, at, d) SELECT i, current_timestamp, '2020-01-01' FROM generate_series(1, 5) i")]
+    [TestCase("INSERT INTO r (id, at, d) SELECT i, current_timestamp, '2020-01-01' FROM unnest(ARRAY[1, 5, 7]) AS i WHERE array_length(ARRAY[i], 1) = 1")]
     [TestCase("INSERT INTO r (id, at, d) SELECT 1, current_timestamp, '2020-01-01 current_timestamp'::text::date WHERE false")]
     public async Task TheTimeOfATransactionIsOneOnAllNodes(string sql)
     {

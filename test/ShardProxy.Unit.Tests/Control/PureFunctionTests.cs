@@ -38,5 +38,16 @@ internal sealed class PureFunctionTests
 
     [Test]
     public void OneOverloadThatIsMoreSpoilsTheName() =>
-        Assert.That(PureFunctionReader.Find([new("f", "sql", 'i', 'f', "SELECT 1"), new("f", "sql", 'v', 'f', "SELECT 2"), new("g", "sql", 'i', 'a', "")], Relations), Is.Empty);
+        Assert.That(PureFunctionReader.Find([new("f", "sql", 'i', 'f', "SELECT 1"), new("f", "sql", 'v', 'f', "SELECT 2"), new("g", "sql", 'i', 'p', "")], Relations), Is.Empty);
+
+    [Test]
+    public void AnAggregateIsWhatItsFunctionsAre() =>
+        Assert.That(
+            PureFunctionReader.Find(
+                [
+                    new("product", "internal", 'i', 'a', "numeric_mul"), new("counted", "internal", 'i', 'a', "step last"), new("drawn", "internal", 'i', 'a', "step impure"),
+                    new("step", "sql", 'i', 'f', "SELECT $1 + 1"), new("last", "plpgsql", 's', 'f', "BEGIN RETURN $1; END"), new("impure", "sql", 'v', 'f', "SELECT random()"),
+                ],
+                Relations),
+            Is.EqualTo(["counted", "last", "product", "step"]));
 }
