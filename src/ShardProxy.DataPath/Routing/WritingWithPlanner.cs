@@ -8,7 +8,7 @@ namespace ShardProxy.DataPath.Routing;
 
 /// <summary>
 /// Which statements with writes in their WITH may run part after part. In PostgreSQL none of the parts sees what another has written; here each would see what those
-/// before it have. So no table that one part writes may be named by a later one, but to add rows to it.
+/// before it have. So no table that one part writes may be named by a later one, but where both add rows to it.
 /// </summary>
 internal static class WritingWithPlanner
 {
@@ -55,6 +55,7 @@ internal static class WritingWithPlanner
             return false;
         }
 
-        return reader < writer || (reader == with.Parts.Length && shape.Insert is { HasOnConflict: false } insert && insert.TargetRelation == mention.Index);
+        // Two INSERTs get in each other's way in either order. A row that is changed or deleted is out of an INSERT's way only behind that, and PostgreSQL's order is its own.
+        return reader < writer || (written.Role == RelationRole.Insert && reader == with.Parts.Length && shape.Insert is { HasOnConflict: false } insert && insert.TargetRelation == mention.Index);
     }
 }

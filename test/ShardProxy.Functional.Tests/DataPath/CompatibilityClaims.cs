@@ -93,7 +93,7 @@ internal static class CompatibilityClaims
             By(["NodeWriteTests.WhatIsNotSureIsRefused", "SuppliedWriteTests.WhatNodesCannotProveIsRefused"], ("UPDATE a SET n = lastval()", "SHP-201"), ("DELETE FROM a WHERE ctid = '(0,1)'", "SHP-201")),
         ["`WITH` that holds `INSERT`, `UPDATE` or `DELETE`"] = By(
             ["WritingWithTests.EachPartWritesWhereItsRowsAre", "WritingWithTests.ParametersGoToThePartsThatHaveThem"], ("WITH q AS (DELETE FROM a WHERE n = 7777 RETURNING id) SELECT count(*) FROM q", Runs)),
-        ["The same where a later part names a table that an earlier one writes, but as the target of an `INSERT` without `ON CONFLICT`; with views, inheritance, triggers (but foreign keys' checks), volatile functions, `RECURSIVE`, and an `INSERT … SELECT` into a sharded table or a write of a replicated one within the `WITH`"] =
+        ["The same where a later part names a table that an earlier one writes, but where both are an `INSERT`, the later without `ON CONFLICT`; with views, inheritance, triggers (but foreign keys' checks), volatile functions, `RECURSIVE`, and an `INSERT … SELECT` into a sharded table or a write of a replicated one within the `WITH`"] =
             By(["WritingWithTests.WhatWouldSeeTheWritesOfAnotherPartIsRefused", "WritingWithTests.WhatMayReachATableUnseenIsRefused"], ("WITH q AS (DELETE FROM a WHERE n = 7777 RETURNING id) SELECT count(*) FROM a", "SHP-201")),
         ["`INSERT`, `UPDATE`, `DELETE` and `MERGE` of an unsharded table that read sharded ones"] =
             By(["SuppliedWriteTests.IsWhatOnePostgresDoes"], ("UPDATE plain SET id = plain.id FROM a WHERE a.id = plain.id", Runs)),

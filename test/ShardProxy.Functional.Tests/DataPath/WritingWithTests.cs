@@ -21,7 +21,8 @@ internal sealed class WritingWithTests : WriteFixture
     [TestCase("WITH unread AS (DELETE FROM part WHERE no = 0) SELECT count(*) FROM item")]
     [TestCase("WITH unread AS (DELETE FROM part WHERE no = 0), other AS (UPDATE stamp SET n = 0 WHERE a = 1) UPDATE plain SET v = 'w'")]
     [TestCase("WITH known AS (SELECT id FROM item WHERE city = 'Rome'), u AS (UPDATE part SET label = 'r' WHERE item_id IN (SELECT id FROM known) RETURNING item_id) SELECT item_id, count(*) FROM u GROUP BY item_id")]
-    [TestCase("WITH u AS (UPDATE item SET name = 'there' WHERE id = 999 RETURNING *) INSERT INTO item (id, name) SELECT 999, 'new' WHERE NOT EXISTS (SELECT FROM u) RETURNING id")]
+    [TestCase("WITH made AS (INSERT INTO item (id, name) VALUES (101, 'm'), (102, 'm') RETURNING id) INSERT INTO item (id, name) SELECT id + 100, 'n' FROM made")]
+    [TestCase("WITH made AS (INSERT INTO item (id, name) VALUES (101, 'm'), (102, 'm') RETURNING id) INSERT INTO item (id, name) SELECT id, 'n' FROM made")]
     [TestCase("WITH t AS (DELETE FROM part WHERE no = 1 RETURNING now() AS at) SELECT count(DISTINCT at), bool_and(at = now()) FROM t")]
     [TestCase("WITH u AS (UPDATE item SET price = 99999 WHERE city = 'Rome' RETURNING id) SELECT * FROM u")]
     [TestCase("WITH made AS (INSERT INTO item (id) VALUES (101), (3) RETURNING id) INSERT INTO part SELECT id, 0 FROM made")]
@@ -42,6 +43,8 @@ internal sealed class WritingWithTests : WriteFixture
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome' RETURNING id), s AS (SELECT sum(price) AS p FROM item) SELECT p FROM s, u")]
     [TestCase("WITH u AS (INSERT INTO part VALUES (1, 9), (2, 9) RETURNING item_id) UPDATE part SET label = 'x' WHERE no = 9")]
     [TestCase("WITH u AS (UPDATE item SET price = 1 WHERE city = 'Rome' RETURNING id) INSERT INTO item (id) SELECT id FROM u ON CONFLICT DO NOTHING")]
+    [TestCase("WITH gone AS (DELETE FROM item WHERE city = 'Rome') INSERT INTO item (id, name) VALUES (2, 'x'), (4, 'y')")]
+    [TestCase("WITH u AS (UPDATE item SET name = 'there' WHERE city = 'Rome' RETURNING *) INSERT INTO item (id, name) SELECT 999, 'new' WHERE NOT EXISTS (SELECT FROM u) RETURNING id")]
     [TestCase("WITH u AS (UPDATE part SET label = 'x' RETURNING item_id) SELECT count(*), random() FROM u")]
     [TestCase("WITH RECURSIVE u AS (UPDATE part SET label = 'x' RETURNING item_id) SELECT count(*) FROM u")]
     public async Task WhatWouldSeeTheWritesOfAnotherPartIsRefused(string sql)
