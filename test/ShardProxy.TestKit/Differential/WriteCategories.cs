@@ -144,7 +144,7 @@ internal static class WriteCategories
         1 => $"UPDATE city SET people = coalesce(people, 0) + 1 WHERE name = '{d.Of(Cities)}' RETURNING *",
         2 => $"DELETE FROM city WHERE name IN ('Nice', 'Bonn')",
         3 => $"INSERT INTO city VALUES ('{d.Of(Cities)}', 'YY') ON CONFLICT (name) DO UPDATE SET country = excluded.country",
-        4 => $"INSERT INTO city SELECT 'town' || i, upper('t' || i), i * 2 FROM generate_series({d.Number(1, 4)}, {d.Number(3, 9)}) i ON CONFLICT DO NOTHING RETURNING *",
+        4 => $"INSERT INTO city SELECT 'town' || i, upper('t' || i), -i FROM generate_series({d.Number(1, 4)}, {d.Number(3, 9)}) i ON CONFLICT DO NOTHING RETURNING *",
         5 => $"INSERT INTO city (name, people) SELECT x || '!', length(x) FROM unnest(ARRAY['{d.Of(Cities)}', 'Xi']) AS x ON CONFLICT (name) DO UPDATE SET people = excluded.people + 1",
         6 => $"DELETE FROM city WHERE name LIKE 'town%' OR regexp_replace(name, '!$', '') <> name RETURNING name",
         _ => $"UPDATE plain SET label = 'c{d.Number(1, 20)}' WHERE id = {d.Number(1, 30)} RETURNING id, label",
