@@ -17,6 +17,9 @@ public sealed class RoutingCatalog(ICatalogStore store)
     // The last state known to be current, so that a change usually needs one round trip: a stale guess only costs a second one.
     private CachedState? _last;
 
+    /// <summary>Epoch of the state this process last saw.</summary>
+    public long LastEpoch => Volatile.Read(ref _last)?.State.Epoch ?? 0;
+
     /// <summary>The current state, from the store; <see cref="CatalogState.Empty"/> when nothing was ever written.</summary>
     public async ValueTask<CatalogState> LoadAsync(CancellationToken cancellationToken) => (await ReadAsync(cancellationToken)).State;
 

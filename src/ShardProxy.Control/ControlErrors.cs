@@ -8,6 +8,9 @@ internal static class ControlErrors
     public static readonly ShardProxyError HandingOver = new(
         "55006", "SHP-514", "nothing can be placed or moved while a hand-over to a new process is under way", "Try again when the old process has ended; SHOW VERSION tells.");
 
+    public static readonly ShardProxyError NotLeading = new(
+        "55006", "SHP-518", "another proxy leads: this one follows, and neither moves ranges nor places tables", "Connect to the console of the proxy that SHOW PROXIES says leads.");
+
     public static ShardProxyError CannotHandOver(string why) => new(
         "55006", "SHP-515", $"the proxy that runs cannot hand over: {why}", "It goes on as before. Start the new one when SHOW MIGRATIONS shows none running.");
 

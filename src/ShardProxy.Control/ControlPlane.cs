@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using Npgsql;
 using ShardProxy.Catalog;
+using ShardProxy.Catalog.Fleet;
 using ShardProxy.Catalog.Journal;
 using ShardProxy.Catalog.Stores;
+using ShardProxy.Control.Fleet;
 using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Schema;
@@ -22,9 +24,14 @@ namespace ShardProxy.Control;
 public sealed class ControlPlane : IAsyncDisposable
 {
     private const string LeaseName = "control";
+    private static readonly TimeSpan SilentFrom = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FleetInterval = TimeSpan.FromSeconds(1);
     private readonly ControlPlaneOptions _options;
     private readonly ICatalogStore _store;
     private readonly IProxyFleet _fleet;
+    private readonly FleetRoster _roster;
+    private readonly FleetMember? _member;
+    private readonly Expulsion _expulsion;
     private readonly TimeProvider _time;
     private readonly NodeConnections _connections;
     private readonly RoutingCatalog _catalog;
@@ -38,10 +45,11 @@ public sealed class ControlPlane : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _rounds = new(1, 1);
     private readonly Lock _lock = new();
-    private CatalogLease? _lease;
+    private volatile CatalogLease? _lease;
     private int _changing;
     private volatile bool _isSuspended;
     private Task _background = Task.CompletedTask;
+    private Task _following = Task.CompletedTask;
 
     /// <param name="options">From the configuration.</param>
     /// <param name="store">The catalog; stays the caller's.</param>
@@ -51,10 +59,16 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         _options = options;
         _store = store;
-        _fleet = fleet;
         _time = time;
         _connections = new NodeConnections(options.ProxyId, options.Login, time);
         _catalog = new RoutingCatalog(store);
+        var directory = new ProxyDirectory(store);
+        _roster = new FleetRoster(directory, options.ProxyId, time);
+        _expulsion = new Expulsion(directory, _roster, _catalog, _connections, options.Silence);
+        _member = options.Identity is { } identity
+            ? new FleetMember(store, identity, fleet, options.Address, _expulsion.BarAsync, options.IsHandingOver, () => IsLeading, time)
+            : null;
+        _fleet = fleet = _member is null ? fleet : new CatalogFleet(fleet, _roster, time);
         _admin = new NodeAdmin(_connections);
         _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
         _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
@@ -71,25 +85,44 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>The catalog's placement, for whoever needs to read it.</summary>
     public RoutingCatalog Catalog => _catalog;
 
+    /// <summary>This process holds the lease: it moves ranges and places tables. One of several proxies does.</summary>
+    public bool IsLeading => _lease is not null && !_isSuspended;
+
     /// <summary>
-    /// Prepares catalog and nodes, takes the lease, publishes the routing table, ends what an earlier process left, and begins its rounds.
-    /// Returns when clients may be served.
+    /// Prepares catalog and nodes, makes this proxy known to the others, takes the lease if it is free, publishes the routing table, ends what an earlier
+    /// process left, and begins its rounds. Without the lease it follows the proxy that holds it, and takes its place when that is gone. Returns when
+    /// clients may be served.
     /// </summary>
-    /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease.</exception>
+    /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease, and there is no other proxy to be followed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await _store.InitializeAsync(cancellationToken);
+        await _roster.RefreshAsync(cancellationToken);
         var lease = await AcquireLeaseAsync(cancellationToken);
         var state = await new NodeRegistry(_catalog, _admin).RegisterAsync(_options.Nodes, cancellationToken);
+        if (_member is not null)
+        {
+            await _member.JoinAsync(cancellationToken);
+            _following = _roster.RunAsync(_stop.Token);
+        }
+
         await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(10), cancellationToken);
-        await _tables.RecoverAsync(cancellationToken);
+        if (lease is not null)
+        {
+            await LeadAsync(lease, cancellationToken);
+        }
+        else
+        {
+            await _migrations.ObserveAsync(cancellationToken);
+        }
+
         await _schema.RefreshAsync(cancellationToken);
-        await _migrations.RecoverAsync(lease.FencingToken, cancellationToken);
         _background = Task.WhenAll(
             EveryAsync(_options.Lease / 3, RenewLeaseAsync),
-            EveryAsync(_options.InDoubtInterval, _inDoubt.ResolveAsync),
+            EveryAsync(_options.InDoubtInterval, ct => WhenLeadingAsync(_inDoubt.ResolveAsync, ct)),
             EveryAsync(_options.DriftInterval, CompareNodesAsync, isRound: false),
-            EveryAsync(_options.KeyLearningInterval, new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync));
+            EveryAsync(FleetInterval, ct => WhenLeadingAsync(_expulsion.RoundAsync, ct), isRound: false),
+            EveryAsync(_options.KeyLearningInterval, ct => WhenLeadingAsync(new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync, ct)));
     }
 
     /// <summary>SHARD TABLE. Waits until done; cancelling undoes it.</summary>
@@ -152,6 +185,25 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>SHOW DRIFT: where placed tables are not the same on all nodes, as of the last comparison.</summary>
     public ImmutableArray<TableDifference> Drift => _drift.Differences;
 
+    /// <summary>SHOW PROXIES: those that share the catalog, by id.</summary>
+    public ImmutableArray<ProxyStatus> Proxies()
+    {
+        var own = _member?.Told ?? new ProxyRecord { Id = _options.ProxyId, Instance = "", Address = _options.Address, Epoch = _catalog.LastEpoch };
+        return
+        [
+            .. _roster.Others.Select(p => new ProxyStatus(p.Id, p.Address, false, p.Leads && !p.IsExpelled, StateOf(p), p.Epoch, _roster.SilenceOf(p.Id)))
+                .Append(new ProxyStatus(own.Id, own.Address, true, IsLeading, "serving", own.Epoch, TimeSpan.Zero))
+                .OrderBy(p => p.Id, StringComparer.Ordinal),
+        ];
+
+        string StateOf(ProxyRecord proxy) => proxy switch
+        {
+            { IsBarred: true } => "barred",
+            { IsExpelled: true } => "expelled",
+            _ => _roster.SilenceOf(proxy.Id) > SilentFrom ? "silent" : "serving",
+        };
+    }
+
     /// <summary>To be called after DDL that went through the proxy.</summary>
     public Task<bool> RefreshSchemaAsync(CancellationToken cancellationToken) => _schema.RefreshAsync(cancellationToken);
 
@@ -197,11 +249,21 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease.</exception>
     public async Task ResumeAsync(CancellationToken cancellationToken)
     {
-        await AcquireLeaseAsync(cancellationToken);
+        var lease = await AcquireLeaseAsync(cancellationToken);
 
         // The other process may have brought its own configuration's addresses into the catalog.
         var state = await new NodeRegistry(_catalog, _admin).RegisterAsync(_options.Nodes, cancellationToken);
         await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(10), cancellationToken);
+        if (_member is not null)
+        {
+            await _member.JoinAgainAsync(cancellationToken);
+        }
+
+        if (lease is not null)
+        {
+            await LeadAsync(lease, cancellationToken);
+        }
+
         lock (_lock)
         {
             _isSuspended = false;
@@ -217,6 +279,12 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _background;
+        await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_member is not null)
+        {
+            await _member.DisposeAsync();
+        }
+
         await _migrations.DisposeAsync();
         _tables.Dispose();
         _schema.Dispose();
@@ -226,7 +294,7 @@ public sealed class ControlPlane : IAsyncDisposable
             {
                 await _store.ReleaseLeaseAsync(lease, CancellationToken.None);
             }
-            catch (NpgsqlException)
+            catch (Exception e) when (e is NpgsqlException or IOException)
             {
                 // It runs out by itself.
             }
@@ -247,6 +315,11 @@ public sealed class ControlPlane : IAsyncDisposable
                 throw new ShardProxyException(ControlErrors.HandingOver);
             }
 
+            if (_lease is null)
+            {
+                throw new ShardProxyException(ControlErrors.NotLeading);
+            }
+
             _changing++;
             return new Change(this);
         }
@@ -257,7 +330,8 @@ public sealed class ControlPlane : IAsyncDisposable
         public void Dispose() => Interlocked.Decrement(ref owner._changing);
     }
 
-    private async Task<CatalogLease> AcquireLeaseAsync(CancellationToken cancellationToken)
+    /// <summary>The lease; null when a proxy that lives has it.</summary>
+    private async Task<CatalogLease?> AcquireLeaseAsync(CancellationToken cancellationToken)
     {
         // A predecessor that was killed cannot give its lease up: wait for it to run out, once.
         var started = _time.GetTimestamp();
@@ -265,8 +339,12 @@ public sealed class ControlPlane : IAsyncDisposable
         {
             if (await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken) is { } lease)
             {
-                _lease = lease;
                 return lease;
+            }
+
+            if (_member is not null && _roster.Others.Any(p => !p.IsExpelled))
+            {
+                return null;
             }
 
             if (_time.GetElapsedTime(started) > _options.Lease * 1.5)
@@ -276,14 +354,40 @@ public sealed class ControlPlane : IAsyncDisposable
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(200), _time, cancellationToken);
+            await _roster.RefreshAsync(cancellationToken);
         }
+    }
+
+    /// <summary>Ends what an earlier holder of the lease left; from here on ranges are moved and tables placed here.</summary>
+    private async Task LeadAsync(CatalogLease lease, CancellationToken cancellationToken)
+    {
+        await _tables.RecoverAsync(cancellationToken);
+        await _migrations.RecoverAsync(lease.FencingToken, cancellationToken);
+        _lease = lease;
     }
 
     private async Task<int> RenewLeaseAsync(CancellationToken cancellationToken)
     {
-        _lease = await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken) ?? _lease;
+        var lease = await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken);
+        if (lease is null)
+        {
+            // Another proxy leads: what was under way here it has taken over, and the journal refuses this one's next step.
+            _lease = null;
+            await _migrations.ObserveAsync(cancellationToken);
+        }
+        else if (_lease?.FencingToken == lease.FencingToken)
+        {
+            _lease = lease;
+        }
+        else
+        {
+            await LeadAsync(lease, cancellationToken);
+        }
+
         return 0;
     }
+
+    private async Task<int> WhenLeadingAsync(Func<CancellationToken, Task<int>> run, CancellationToken cancellationToken) => IsLeading ? await run(cancellationToken) : 0;
 
     // What was done on a node directly nobody tells. It only reads, and may take its time: the lease is renewed meanwhile.
     private async Task<int> CompareNodesAsync(CancellationToken cancellationToken)
@@ -311,7 +415,7 @@ public sealed class ControlPlane : IAsyncDisposable
                         await run(_stop.Token);
                     }
                 }
-                catch (Exception e) when (e is NpgsqlException or TimeoutException or ShardProxyException)
+                catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or ShardProxyException)
                 {
                     // A node or the catalog is away; the next round comes soon.
                 }

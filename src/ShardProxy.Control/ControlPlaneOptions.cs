@@ -12,6 +12,15 @@ public sealed record ControlPlaneOptions
     /// <summary>This proxy's id.</summary>
     public required string ProxyId { get; init; }
 
+    /// <summary>Under which name this process is known to the others and to the nodes; null for one that is alone for certain.</summary>
+    public ProxyIdentity? Identity { get; init; }
+
+    /// <summary>Where clients connect, for people.</summary>
+    public string Address { get; init; } = "";
+
+    /// <summary>A proxy that says nothing for so long is barred from the nodes.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>The nodes by name, address and capacity; ids are given by the catalog.</summary>
     public required ImmutableArray<Node> Nodes { get; init; }
 

@@ -16,6 +16,8 @@ public sealed record AdminBackend
 
     public required IDriftView Drift { get; init; }
 
+    public required IFleetView Fleet { get; init; }
+
     public required IPlannerView Planner { get; init; }
 
     public required Model.Views.IDataPlaneView DataPlane { get; init; }

@@ -103,6 +103,7 @@ public sealed class ConsoleEngine : IConsole
         ConsoleView.Plans => new(_views.Control.Plans()),
         ConsoleView.Migrations => new(_views.Control.Migrations()),
         ConsoleView.Drift => new(_views.Control.Drift()),
+        ConsoleView.Proxies => new(_views.Control.Proxies()),
         ConsoleView.Sessions => new(_views.Proxy.Sessions()),
         ConsoleView.Pools => new(_views.Proxy.Pools()),
         ConsoleView.Statements => new(_views.Proxy.Statements()),

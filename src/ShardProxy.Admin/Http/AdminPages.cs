@@ -71,6 +71,7 @@ public sealed class AdminPages
         "/api/plans" => _views.Control.Plans(),
         "/api/migrations" => _views.Control.Migrations(),
         "/api/drift" => _views.Control.Drift(),
+        "/api/proxies" => _views.Control.Proxies(),
         "/api/version" => _views.Proxy.Version(),
         _ => null,
     };

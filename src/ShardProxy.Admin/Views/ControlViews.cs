@@ -75,6 +75,10 @@ internal sealed class ControlViews(AdminBackend backend)
         [Text("schema"), Text("table"), Text("node"), Text("difference")],
         [.. backend.Drift.Drift().Select(d => Row(d.Table.Schema, d.Table.Name, d.Node, d.Difference))]);
 
+    public ViewTable Proxies() => new(
+        [Text("proxy"), Text("address"), Text("role"), Text("state"), Integer("epoch"), Number("silent_s")],
+        [.. backend.Fleet.Proxies().Select(p => Row(p.Id, p.Address, (p.IsLeading ? "leads" : "follows") + (p.IsThis ? ", this one" : ""), p.State, p.Epoch, Math.Round(p.SilentSeconds, 1)))]);
+
     /// <summary>A node's name; its number when it has been removed since.</summary>
     private string NodeName(int nodeId) =>
         backend.Topology.Current.Nodes.FirstOrDefault(n => n.Id == nodeId)?.Name ?? nodeId.ToString(CultureInfo.InvariantCulture);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ShardProxy.Catalog.Fleet;
 using ShardProxy.Catalog.Journal;
 
 namespace ShardProxy.Catalog.Documents;
@@ -13,4 +14,5 @@ namespace ShardProxy.Catalog.Documents;
 [JsonSerializable(typeof(CatalogDocument))]
 [JsonSerializable(typeof(MigrationRecord))]
 [JsonSerializable(typeof(DistributionRecord))]
+[JsonSerializable(typeof(ProxyRecord))]
 internal sealed partial class CatalogJson : JsonSerializerContext;

@@ -13,12 +13,12 @@ public sealed class MigrationJournalEntry(ICatalogStore store, string key, Migra
     public MigrationRecord Record => Volatile.Read(ref _record);
 
     /// <summary>Writes the changed record durably.</summary>
-    /// <exception cref="ShardProxyException">SHP-612: another control plane has written it; this one has to stop.</exception>
+    /// <exception cref="ShardProxyException">SHP-613: another control plane has written it; this one has to stop.</exception>
     public async ValueTask WriteAsync(Func<MigrationRecord, MigrationRecord> change, CancellationToken cancellationToken)
     {
         var next = change(_record);
         _version = await store.CompareAndSetAsync(key, _version, MigrationJournal.Write(next), cancellationToken)
-            ?? throw new ShardProxyException(CatalogErrors.TooContended());
+            ?? throw new ShardProxyException(CatalogErrors.JournalTaken());
         Volatile.Write(ref _record, next);
     }
 }

@@ -119,6 +119,10 @@ internal sealed class MigrationContext
         },
         cancellationToken);
 
+    /// <summary>The end of a hold: the gate of the range's owner is open.</summary>
+    public CatalogState? Release(CatalogState state) =>
+        state.FindMove(Id) is { Phase: MovePhase.Releasing } move ? state.WithMove(Id, move with { Phase = MovePhase.Ghosts }) : null;
+
     /// <summary>Waits between tries, with jitter, so that two migrations do not step on each other for ever.</summary>
     public Task BackOffAsync(int attempt, TimeSpan first, TimeSpan longest, CancellationToken cancellationToken)
     {

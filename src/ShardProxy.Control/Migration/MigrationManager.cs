@@ -51,6 +51,12 @@ public sealed class MigrationManager : IAsyncDisposable
         _fencingToken = fencingToken;
         var entries = await _journal.ListAsync(cancellationToken);
         var state = await _catalog.LoadAsync(cancellationToken);
+        lock (_lock)
+        {
+            // What was seen while another process ran them.
+            _jobs.Clear();
+        }
+
         foreach (var entry in entries.TakeLast(MaximumRemembered))
         {
             var job = new MigrationJob(entry);
@@ -75,6 +81,18 @@ public sealed class MigrationManager : IAsyncDisposable
             var context = NewContext(job, state);
             job.Context = context;
             _ = FinishLeftoverAsync(job, new RangeMigrator(context, _admin));
+        }
+    }
+
+    /// <summary>Reads the journal of migrations that another process runs, for whoever looks at them here.</summary>
+    public async Task ObserveAsync(CancellationToken cancellationToken)
+    {
+        var jobs = (await _journal.ListAsync(cancellationToken)).TakeLast(MaximumRemembered).Select(e => new MigrationJob(e)).ToList();
+        jobs.Where(j => j.Record.IsOver).ToList().ForEach(j => j.Complete());
+        lock (_lock)
+        {
+            _jobs.Clear();
+            _jobs.AddRange(jobs);
         }
     }
 

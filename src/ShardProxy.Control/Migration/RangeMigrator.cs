@@ -62,6 +62,11 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             {
                 return;
             }
+            catch (ShardProxyException e) when (e.Error.Code == CatalogErrors.JournalTakenCode)
+            {
+                // Another control plane has it now: not one step more.
+                return;
+            }
             catch (Exception e)
             {
                 await NoteAsync(Describe(e), stopToken);
@@ -171,7 +176,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         // The abort is a compare-and-set too: whoever reads the result knows on which side of the commit point we are.
         var state = await context.Catalog.TryUpdateAsync(
             s => s.FindMove(context.Id) is { Phase: MovePhase.Holding } held && s.FindRange(context.RangeId)?.NodeId == context.Source.Id
-                ? s.WithMove(context.Id, held with { Phase = MovePhase.Ghosts })
+                ? s.WithMove(context.Id, held with { Phase = MovePhase.Releasing })
                 : null,
             stopToken) ?? await context.Catalog.LoadAsync(stopToken);
         var move = state.FindMove(context.Id);
@@ -179,6 +184,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         if (move is not null)
         {
             await OpenGateAsync(isForward, stopToken);
+            state = await context.Catalog.TryUpdateAsync(context.Release, stopToken) ?? state;
             await context.Fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), stopToken);
         }
 

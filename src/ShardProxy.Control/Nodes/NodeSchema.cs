@@ -29,6 +29,22 @@ internal static class NodeSchema
             range_id int PRIMARY KEY, migration_id int NOT NULL, is_owner boolean NOT NULL, token bigint NOT NULL);
         CREATE TABLE IF NOT EXISTS shardproxy.expelled (
             proxy_id text PRIMARY KEY, expelled_at timestamptz NOT NULL DEFAULT clock_timestamp());
+        CREATE UNLOGGED TABLE IF NOT EXISTS shardproxy.backend (
+            pid int PRIMARY KEY, backend_start timestamptz NOT NULL, instance text NOT NULL);
+        CREATE OR REPLACE FUNCTION shardproxy.enter(instance text) RETURNS void
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+            AS $f$
+            BEGIN
+                PERFORM pg_advisory_xact_lock_shared(1397247056, -1);
+                IF EXISTS (SELECT FROM shardproxy.expelled e WHERE e.proxy_id = $1) THEN
+                    RAISE EXCEPTION USING ERRCODE = 'P0004', CONSTRAINT = 'shardproxy_expelled', MESSAGE = 'this proxy was silent for too long and is barred from this node';
+                END IF;
+                INSERT INTO shardproxy.backend AS b (pid, backend_start, instance)
+                SELECT a.pid, a.backend_start, $1 FROM pg_stat_get_activity(pg_backend_pid()) a
+                ON CONFLICT (pid) DO UPDATE SET backend_start = excluded.backend_start, instance = excluded.instance;
+            END
+            $f$;
+        GRANT EXECUTE ON FUNCTION shardproxy.enter(text) TO PUBLIC;
         CREATE TABLE IF NOT EXISTS shardproxy.commit_record (
             gid text PRIMARY KEY, outcome "char" NOT NULL DEFAULT 'c', recorded_at timestamptz NOT NULL DEFAULT clock_timestamp());
         CREATE OR REPLACE FUNCTION shardproxy.record_commit(gid text) RETURNS void

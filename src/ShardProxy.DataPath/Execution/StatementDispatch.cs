@@ -236,7 +236,7 @@ internal static class StatementDispatch
     {
         foreach (var move in table.Moves)
         {
-            if (move.Phase == MovePhase.Holding && session.Touches.Touches(move.RangeId, move.GroupId) && !session.Activity.HasTouched(move.RangeId, move.GroupId))
+            if (move.IsHeld && session.Touches.Touches(move.RangeId, move.GroupId) && !session.Activity.HasTouched(move.RangeId, move.GroupId))
             {
                 return true;
             }

@@ -83,7 +83,7 @@ internal static class Router
                     }
 
                     touches.AddRange(range.Id);
-                    hold |= table.Moves.Length > 0 && table.MoveOf(range.Id) is { Phase: MovePhase.Holding } && activity?.HasTouched(range.Id, plan.GroupId) != true;
+                    hold |= table.Moves.Length > 0 && table.MoveOf(range.Id) is { IsHeld: true } && activity?.HasTouched(range.Id, plan.GroupId) != true;
                 }
             }
             while (Next(lookup.Alternatives, choice));

@@ -40,7 +40,9 @@ internal sealed class ServerConnector(
         {
             connection = await transport.ConnectAsync(await addresses.ResolveAsync(node, deadline.Token).ConfigureAwait(false), deadline.Token).ConfigureAwait(false);
             connection = await encryption.SecureAsync(connection, node, onlyIfDemanded: false, deadline.Token).ConfigureAwait(false);
-            return await LoginAsync(connection, node, key, credential, deadline.Token).ConfigureAwait(false);
+            var server = await LoginAsync(connection, node, key, credential, deadline.Token).ConfigureAwait(false);
+            await NodeEntry.EnterAsync(server, options, deadline.Token).ConfigureAwait(false);
+            return server;
         }
         catch (Exception e) when (e is not ServerUnavailableException)
         {

@@ -11,6 +11,12 @@ public enum MovePhase
 
     /// <summary>A cutover is announced: new work on the range is held. Implies <see cref="Ghosts"/>.</summary>
     Holding = 2,
+
+    /// <summary>
+    /// It is decided who owns the range, and the owner's gate is being opened: work is held until that is done, so that nobody is sent to a closed gate. Implies
+    /// <see cref="Ghosts"/>.
+    /// </summary>
+    Releasing = 3,
 }
 
 /// <summary>One running migration as routing sees it.</summary>
@@ -20,4 +26,8 @@ public enum MovePhase
 /// <param name="SourceNodeId">Where the rows came from.</param>
 /// <param name="TargetNodeId">Where they go.</param>
 /// <param name="Phase">What the data path has to do about it.</param>
-public sealed record RangeMove(int MigrationId, int GroupId, int RangeId, int SourceNodeId, int TargetNodeId, MovePhase Phase);
+public sealed record RangeMove(int MigrationId, int GroupId, int RangeId, int SourceNodeId, int TargetNodeId, MovePhase Phase)
+{
+    /// <summary>New work on the range is held.</summary>
+    public bool IsHeld => Phase is MovePhase.Holding or MovePhase.Releasing;
+}

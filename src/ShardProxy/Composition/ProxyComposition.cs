@@ -10,6 +10,7 @@ using ShardProxy.Admin.Console;
 using ShardProxy.Admin.Http;
 using ShardProxy.Admin.Metrics;
 using ShardProxy.Catalog.Stores;
+using ShardProxy.Catalog.Stores.Etcd;
 using ShardProxy.Configuration;
 using ShardProxy.Control;
 using ShardProxy.Control.Nodes;
@@ -17,6 +18,7 @@ using ShardProxy.Control.Planner;
 using ShardProxy.DataPath;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.Handover;
+using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Plans;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
@@ -49,13 +51,17 @@ internal static class ProxyComposition
         var schema = new SchemaObserver(loggers.CreateLogger<SchemaObserver>());
         var sequences = new DeferredSequences();
         var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
-        var planeOptions = DataPathSettings.Of(options, loggers);
+        var identity = options.Catalog.Kind == CatalogKind.Memory ? null : new ProxyIdentity(options.ProxyId);
+        var planeOptions = DataPathSettings.Of(options, loggers) with { Identity = identity };
         var plane = new DataPlane(planeOptions, initial, analyzer, transport, new SystemNodeAddress(), console, schema, sequences, time, loggers);
 
         // Control plane.
-        ICatalogStore store = options.Catalog is { Kind: CatalogKind.Postgres, Address: { } address }
-            ? new PostgresCatalogStore(NpgsqlDataSource.Create(ConnectionString(address, options.ProxyId)), time, ownsSource: true)
-            : new InMemoryCatalogStore(time);
+        ICatalogStore store = options.Catalog switch
+        {
+            { Kind: CatalogKind.Postgres, Address: { } address } => new PostgresCatalogStore(NpgsqlDataSource.Create(ConnectionString(address, options.ProxyId)), time, ownsSource: true),
+            { Kind: CatalogKind.Etcd, Etcd: { } etcd } => new EtcdCatalogStore(etcd.Load(), time),
+            _ => new InMemoryCatalogStore(time),
+        };
         var handover = new ProcessHandover(options.HandoverSocket, options.ProxyId, time, loggers.CreateLogger<ProcessHandover>());
         plane.CancelElsewhere = handover.CancelElsewhereAsync;
         var logins = options.Nodes.ToDictionary(n => n.Name, n => n.Address, StringComparer.Ordinal);
@@ -63,6 +69,8 @@ internal static class ProxyComposition
             new ControlPlaneOptions
             {
                 ProxyId = options.ProxyId,
+                Identity = identity,
+                Address = options.Listen.ToString(),
                 Nodes = nodes,
                 Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
                 IsHandingOver = () => handover.IsOlderThere,
@@ -92,6 +100,7 @@ internal static class ProxyComposition
             Operations = new ShardingOperations(control),
             Migrations = new MigrationsView(control, topology),
             Drift = new DriftView(control),
+            Fleet = new FleetView(control),
             Planner = new PlannerLoopView(planner, topology),
             DataPlane = plane,
             RangeStatistics = estimator,

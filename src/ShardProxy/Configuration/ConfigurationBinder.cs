@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
@@ -259,8 +260,51 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             return new CatalogOptions(CatalogKind.Memory, null);
         }
 
+        if (_read.Choice("catalog.kind") == "etcd")
+        {
+            return new CatalogOptions(CatalogKind.Etcd, null) { Etcd = Etcd() };
+        }
+
         var address = values.Find("catalog.uri") is null ? nodes.Find(n => n.IsHome)?.Address : Address("catalog.uri", "catalog.", database);
         return new CatalogOptions(CatalogKind.Postgres, address);
+    }
+
+    private EtcdSettings? Etcd()
+    {
+        var endpoints = ImmutableArray.CreateBuilder<Uri>();
+        if (_read.Text("catalog.endpoints") is not { } list)
+        {
+            problems.Add(new ConfigurationProblem(values.FileName, "catalog.endpoints", "missing; write where etcd is, for example \"endpoints: http://etcd1.example.com:2379\""));
+            return null;
+        }
+
+        foreach (var text in list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https")
+            {
+                endpoints.Add(uri);
+            }
+            else
+            {
+                _read.Report("catalog.endpoints", "each has to be an address such as http://etcd1.example.com:2379 or https://etcd1.example.com:2379");
+                return null;
+            }
+        }
+
+        if (endpoints.Count == 0)
+        {
+            _read.Report("catalog.endpoints", "names no address");
+            return null;
+        }
+
+        return new EtcdSettings(
+            endpoints.ToImmutable(),
+            (_read.Text("catalog.prefix") ?? "").TrimEnd('/'),
+            _read.Text("catalog.user"),
+            _read.Password("catalog."),
+            _read.Text("catalog.root_certificate_file"),
+            _read.Text("catalog.certificate_file"),
+            _read.Text("catalog.key_file"));
     }
 
     private ServerAddress? Address(string uriPath, string passwordPrefix, string database)

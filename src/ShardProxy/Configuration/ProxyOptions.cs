@@ -1,4 +1,7 @@
+using System.Collections.Immutable;
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using ShardProxy.Catalog.Stores.Etcd;
 using ShardProxy.DataPath;
 using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Tls;
@@ -163,11 +166,37 @@ internal sealed record TransportOptions(Wire.Transport.TransportKind Kind, int E
 internal enum CatalogKind
 {
     Postgres,
+    Etcd,
     Memory,
 }
 
-/// <summary>Where the routing truth is kept. <paramref name="Address"/> is null for memory.</summary>
-internal sealed record CatalogOptions(CatalogKind Kind, ServerAddress? Address);
+/// <summary>Where the routing truth is kept. <paramref name="Address"/> is PostgreSQL's.</summary>
+internal sealed record CatalogOptions(CatalogKind Kind, ServerAddress? Address)
+{
+    /// <summary>Where etcd is.</summary>
+    public EtcdSettings? Etcd { get; init; }
+}
+
+/// <summary>How an etcd is reached; the files are read when the proxy starts.</summary>
+internal sealed record EtcdSettings(ImmutableArray<Uri> Endpoints, string Prefix, string? User, Secret? Password, string? RootFile, string? CertificateFile, string? KeyFile)
+{
+    public EtcdOptions Load() => new()
+    {
+        Endpoints = Endpoints,
+        Prefix = Prefix,
+        User = User,
+        Password = Password?.Reveal(),
+        TrustedRoots = RootFile is null ? null : Roots(RootFile),
+        ClientCertificate = CertificateFile is null ? null : X509Certificate2.CreateFromPemFile(CertificateFile, KeyFile ?? CertificateFile),
+    };
+
+    private static X509Certificate2Collection Roots(string file)
+    {
+        var roots = new X509Certificate2Collection();
+        roots.ImportFromPemFile(file);
+        return roots;
+    }
+}
 
 /// <summary>The planner's settings as configured; mode is one of off, advise, approve, automatic.</summary>
 internal sealed record PlannerSettings(string Mode, TimeSpan Interval, int SeasonSteps, int HorizonSteps);

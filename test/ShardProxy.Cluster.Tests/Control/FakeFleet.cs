@@ -31,7 +31,7 @@ internal sealed class FakeFleet : IProxyFleet
             lock (_lock)
             {
                 var range = Table.Group(groupId).Locate(hash);
-                if (Table.MoveOf(range.Id)?.Phase != MovePhase.Holding)
+                if (Table.MoveOf(range.Id)?.IsHeld != true)
                 {
                     LongestHoldMs = Math.Max(LongestHoldMs, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
                     var work = new Work(this, range.Id, range.NodeId, Table.Epoch);

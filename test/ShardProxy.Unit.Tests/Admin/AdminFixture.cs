@@ -10,7 +10,7 @@ namespace ShardProxy.Unit.Tests.Admin;
 /// <summary>
 /// A backend with two nodes, one group of four ranges (one of them moving) and fixed figures, that notes what it is asked to do.
 /// </summary>
-internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IDriftView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
+internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IDriftView, IFleetView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
 {
     public static readonly DateTimeOffset Noon = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
     private const long Quarter = 1L << 62;
@@ -21,6 +21,7 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         Operations = this,
         Migrations = this,
         Drift = this,
+        Fleet = this,
         Planner = this,
         DataPlane = this,
         RangeStatistics = this,
@@ -101,6 +102,8 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => Note($"cancel {migrationId}", cancellationToken);
 
     public ImmutableArray<MigrationSnapshot> Migrations() => MigrationList;
+
+    public ImmutableArray<ProxySnapshot> Proxies() => [new("proxy1", "127.0.0.1:6432", true, true, "serving", 7, 0), new("proxy2", "127.0.0.1:6434", false, false, "silent", 6, 4.2)];
 
     public ImmutableArray<DriftSnapshot> Drift() => [new(new QualifiedName("public", "orders"), "node2", "index orders_at is missing on node node2")];
 

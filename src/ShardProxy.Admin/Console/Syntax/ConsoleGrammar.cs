@@ -33,6 +33,7 @@ internal static class ConsoleGrammar
         new("SHOW PLANS", "SHOW PLANS", "Lists the planner's last plans with their reasons."),
         new("SHOW MIGRATIONS", "SHOW MIGRATIONS", "Lists migrations with progress."),
         new("SHOW DRIFT", "SHOW DRIFT", "Lists where sharded and replicated tables differ between the nodes."),
+        new("SHOW PROXIES", "SHOW PROXIES", "Lists the proxies that share the catalog, which of them leads, and which are silent."),
         new("SHOW REDIRECTIONS", "SHOW REDIRECTIONS", "Lists redirections.", IsAvailable: false),
         new("SHOW ALERTS", "SHOW ALERTS", "Lists alerts.", IsAvailable: false),
         new("SHOW SESSIONS", "SHOW SESSIONS", "Lists client sessions."),

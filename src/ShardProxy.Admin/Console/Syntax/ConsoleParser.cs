@@ -287,6 +287,7 @@ internal sealed class ConsoleParser
             "plans" => new ShowStatement(ConsoleView.Plans),
             "migrations" => new ShowStatement(ConsoleView.Migrations),
             "drift" => new ShowStatement(ConsoleView.Drift),
+            "proxies" => new ShowStatement(ConsoleView.Proxies),
             "sessions" => new ShowStatement(ConsoleView.Sessions),
             "pools" => new ShowStatement(ConsoleView.Pools),
             "statements" => new ShowStatement(ConsoleView.Statements),

@@ -12,6 +12,7 @@ internal enum ConsoleView
     Plans,
     Migrations,
     Drift,
+    Proxies,
     Sessions,
     Pools,
     Statements,

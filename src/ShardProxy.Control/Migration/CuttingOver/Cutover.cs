@@ -133,11 +133,12 @@ internal sealed class Cutover : IAsyncDisposable
             decided = null;
         }
 
-        // d. Whoever changed the record decided. Not us, or not known: win an abort, or see that the commit stands.
-        decided ??= await SettleAsync();
+        // d. Whoever changed the record decided. Not us, or not known: win an abort, or see that the commit stands. Both gates stay shut until one of them
+        // is read to be true, however long the catalog is away.
+        decided ??= await SettleAsync(Abort) ?? await KnownAsync();
         var isThrough = decided.FindRange(_context.RangeId)?.NodeId == _context.Target.Id;
 
-        // e. Only now may a gate open and the hold end.
+        // e. Only now may a gate open, and then the hold end: in this order, as other proxies see the catalog before this one tells them anything.
         await ReleaseAsync(decided, isThrough);
         var stall = _context.Time.GetElapsedTime(started).TotalMilliseconds;
         await _context.Journal.WriteAsync(
@@ -204,17 +205,29 @@ internal sealed class Cutover : IAsyncDisposable
         return _targetLsn is not null;
     }
 
-    /// <summary>
-    /// After a try that did not commit for certain: an own abort, or the commit after all. Both gates stay shut until one of them is
-    /// read to be true, however long the catalog is away.
-    /// </summary>
-    private async Task<CatalogState> SettleAsync()
+    /// <summary>Makes a change however long the catalog is away; null when there is nothing to be changed any more.</summary>
+    private async Task<CatalogState?> SettleAsync(Func<CatalogState, CatalogState?> change)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                return await _context.Catalog.TryUpdateAsync(Abort, CancellationToken.None) ?? await _context.Catalog.LoadAsync(CancellationToken.None);
+                return await _context.Catalog.TryUpdateAsync(change, CancellationToken.None);
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            {
+                await _context.BackOffAsync(attempt, TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(2), _context.StopToken);
+            }
+        }
+    }
+
+    private async Task<CatalogState> KnownAsync()
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await _context.Catalog.LoadAsync(CancellationToken.None);
             }
             catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
@@ -245,7 +258,8 @@ internal sealed class Cutover : IAsyncDisposable
             }
         }
 
-        await _context.Fleet.PublishAsync(decided.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), CancellationToken.None);
+        var released = await SettleAsync(_context.Release) ?? decided;
+        await _context.Fleet.PublishAsync(released.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), CancellationToken.None);
     }
 
     private CatalogState? Announce(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Ghosts } move && IsSource(state)
@@ -254,11 +268,11 @@ internal sealed class Cutover : IAsyncDisposable
 
     private CatalogState? Commit(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Holding } move && IsSource(state)
         ? state.WithRange(_context.RangeId, state.FindRange(_context.RangeId)! with { NodeId = _context.Target.Id })
-            .WithMove(_context.Id, move with { Phase = MovePhase.Ghosts })
+            .WithMove(_context.Id, move with { Phase = MovePhase.Releasing })
         : null;
 
     private CatalogState? Abort(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Holding } move && IsSource(state)
-        ? state.WithMove(_context.Id, move with { Phase = MovePhase.Ghosts })
+        ? state.WithMove(_context.Id, move with { Phase = MovePhase.Releasing })
         : null;
 
     private bool IsSource(CatalogState state) => state.FindRange(_context.RangeId)?.NodeId == _context.Source.Id;

@@ -65,6 +65,7 @@ internal sealed class AdminHttpServerTests
     [TestCase("/api/plans", 1, "reason")]
     [TestCase("/api/migrations", 2, "rows_done")]
     [TestCase("/api/drift", 1, "difference")]
+    [TestCase("/api/proxies", 2, "role")]
     [TestCase("/api/version", 1, "proxy_id")]
     public async Task ViewsAreServedAsJson(string page, int rows, string property)
     {
