@@ -130,7 +130,7 @@ internal sealed class ForeignKeyTests
             ("ALTER TABLE d_ref2 ADD FOREIGN KEY (k) REFERENCES d_parent", "SHP-627"), ("ALTER TABLE d_ref2 ADD FOREIGN KEY (id) REFERENCES d_home", "SHP-627"), ("ALTER TABLE d_home ADD FOREIGN KEY (k) REFERENCES d_parent", "SHP-627"),
             ("ALTER TABLE d_child ADD FOREIGN KEY (k) REFERENCES d_parent ON DELETE SET DEFAULT NOT VALID", "SHP-627"), ("ALTER TABLE d_other ADD FOREIGN KEY (k) REFERENCES d_ref ON UPDATE CASCADE", "SHP-627"),
             ("CREATE TABLE d_home3 (id int PRIMARY KEY, n int REFERENCES d_parent (k), m int, FOREIGN KEY (n, m) REFERENCES d_parent (k, n))", "ok"), ("INSERT INTO d_home3 VALUES (1, 1, 1)", "SHP-627"),
-            ("DELETE FROM d_parent WHERE k = 1", "SHP-627"), ("DROP TABLE d_home3", "ok"), ("DELETE FROM d_parent WHERE k = 1", "23502"), ("UPDATE d_parent SET k = 1000 WHERE k = 1 AND n = -1", "any"),
+            ("DELETE FROM d_parent WHERE k = 1", "SHP-627"), ("DROP TABLE d_home3", "ok"), ("DELETE FROM d_parent WHERE k = 1", "23503"), ("UPDATE d_parent SET k = 1000 WHERE k = 1 AND n = -1", "any"),
             ("CREATE TABLE d_home4 (id int PRIMARY KEY, n int); ALTER TABLE d_home4 ADD FOREIGN KEY (n) REFERENCES d_other", "SHP-627"),
         })
         {
@@ -178,6 +178,7 @@ internal sealed class ForeignKeyTests
             CREATE TABLE $.home (kind int REFERENCES $.kind ON DELETE CASCADE, text text);
             """;
         await using var client = await SetUpAsync(Tables.Replace("$", "one", StringComparison.Ordinal) + Tables.Replace("$", "many", StringComparison.Ordinal), cancellationToken);
+        await using var single = await Db.OpenAsync(_proxy.ConnectionString(), cancellationToken);
         foreach (var statement in new[] { "REPLICATE TABLE many.kind", "REPLICATE TABLE many.sub", "SHARD TABLE many.parent BY HASH (k)", "SHARD TABLE many.child BY HASH (k) COLOCATE WITH many.parent" })
         {
             Assert.That(await ConsoleAsync(statement, cancellationToken), Is.EqualTo("ok"), statement);
@@ -202,16 +203,9 @@ internal sealed class ForeignKeyTests
             "INSERT INTO $.child VALUES (21, 9, 4), (22, 9, 22)", "DELETE FROM $.parent p USING $.kind d WHERE d.id = p.kind AND d.name = 'kk'", "TRUNCATE $.parent", "TRUNCATE $.parent, $.child", "TRUNCATE $.kind CASCADE",
         })
         {
-            var expected = await ReplyAsync(client, sql.Replace("$", "one", StringComparison.Ordinal), cancellationToken);
+            var expected = await ReplyAsync(single, sql.Replace("$", "one", StringComparison.Ordinal), cancellationToken);
             var found = await ReplyAsync(client, sql.Replace("$", "many", StringComparison.Ordinal), cancellationToken);
-
-            // A transaction over both is not what is tested: what BEGIN and COMMIT say is the same twice.
             Assert.That(found, Is.EqualTo(expected), sql);
-            if (sql is "BEGIN")
-            {
-                continue;
-            }
-
             foreach (var table in new[] { "kind", "sub", "parent", "child", "home" })
             {
                 await SameRowsAsync(table);
