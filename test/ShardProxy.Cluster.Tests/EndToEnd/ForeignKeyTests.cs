@@ -158,7 +158,10 @@ internal sealed class ForeignKeyTests
             var moved = await OutcomeAsync(client, $"UPDATE d_new SET k = {key} WHERE k = 1", cancellationToken);
             refused += moved == "SHP-205" ? 1 : 0;
             Assert.That(moved, Is.EqualTo("ok").Or.EqualTo("SHP-205"));
-            Assert.That(await OutcomeAsync(client, $"UPDATE d_new SET k = 1 WHERE k = {key}", cancellationToken), Is.EqualTo("ok"));
+            if (moved == "ok")
+            {
+                Assert.That(await OutcomeAsync(client, $"UPDATE d_new SET k = 1 WHERE k = {key}", cancellationToken), Is.EqualTo("ok"));
+            }
         }
 
         Assert.That(refused, Is.InRange(1, 11));
@@ -194,7 +197,7 @@ internal sealed class ForeignKeyTests
             "DELETE FROM $.sub WHERE id IN (4, 5)", "DELETE FROM $.parent WHERE kind = 9", "DELETE FROM $.kind WHERE id = 9", "DELETE FROM $.parent WHERE kind = 1", "DELETE FROM $.kind WHERE id = 1",
             "BEGIN", "INSERT INTO $.child VALUES (200, 1), (201, 1), (202, 1)", "INSERT INTO $.parent VALUES (200), (201), (202)", "COMMIT",
             "BEGIN", "INSERT INTO $.child VALUES (300, 1), (301, 1), (302, 1), (303, 1)", "INSERT INTO $.parent VALUES (300), (301), (302)", "COMMIT",
-            "BEGIN", "INSERT INTO $.child VALUES (400, 1), (401, 1), (402, 1), (403, 1)", "SET CONSTRAINTS ALL IMMEDIATE", "ROLLBACK",
+            "BEGIN", "INSERT INTO $.parent VALUES (400), (401), (402)", "INSERT INTO $.child VALUES (400, 1), (401, 1), (402, 1), (403, 1)", "SET CONSTRAINTS ALL IMMEDIATE", "ROLLBACK",
             "BEGIN", "SET CONSTRAINTS ALL DEFERRED", "INSERT INTO $.parent VALUES (500, 50), (501, 50), (502, 50), (503, 50)", "INSERT INTO $.kind VALUES (50)", "COMMIT",
             "BEGIN", "SET CONSTRAINTS $.parent_kind_fkey DEFERRED", "UPDATE $.parent SET kind = 51 WHERE k >= 500", "SAVEPOINT s", "SET CONSTRAINTS $.parent_kind_fkey IMMEDIATE", "ROLLBACK TO s", "INSERT INTO $.kind VALUES (51)",
             "SET CONSTRAINTS $.parent_kind_fkey, $.home_kind_fkey IMMEDIATE", "COMMIT",
