@@ -113,9 +113,6 @@ internal static class ControlErrors
         $"unique index \"{constraint}\" of table {table} does not contain the shard key",
         "Uniqueness cannot be kept over several nodes: add the key's columns to it, drop it, or choose the key from its columns.");
 
-    public static ShardProxyError HasForeignKey(string table, string constraint) => new(
-        "0A000", "SHP-627", $"foreign key \"{constraint}\" touches table {table}", $"Drop it first: ALTER TABLE … DROP CONSTRAINT {constraint}.");
-
     public static ShardProxyError Inherits(string table) => new(
         "0A000", "SHP-628", $"table {table} is partitioned or takes part in inheritance", "Distribute plain tables; ShardProxy partitions them over the nodes.");
 

@@ -48,6 +48,8 @@ internal sealed record CatalogDocument
     public ImmutableArray<NameDocument> OpaqueTargets { get; init; } = [];
 
     public ImmutableArray<TypesDocument> Types { get; init; } = [];
+
+    public ImmutableArray<ForeignKeyDocument> ForeignKeys { get; init; } = [];
 }
 
 internal sealed record NodeDocument(int Id, string Name, string Host, int Port, double Capacity, bool Home);
@@ -72,6 +74,10 @@ internal sealed record NameDocument(string Schema, string Name);
 /// <param name="Node">The node.</param>
 /// <param name="Twins">Four numbers a type: form, OID at home, OID on the node, element's OID at home.</param>
 internal sealed record TypesDocument(int Node, ImmutableArray<uint> Twins);
+
+internal sealed record ForeignKeyDocument(
+    string Name, NameDocument Child, NameDocument Parent, ImmutableArray<string> ChildColumns, ImmutableArray<string> ParentColumns, char OnDelete, char OnUpdate,
+    ImmutableArray<string> DeleteSets, bool MovingDefault);
 
 internal sealed record ViewDocument(string Schema, string Name, string Sql, ImmutableArray<string> Readers);
 

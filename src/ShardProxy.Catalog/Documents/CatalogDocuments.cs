@@ -64,6 +64,8 @@ internal static class CatalogDocuments
         Views = [.. state.Schema.Views.Select(v => new ViewDocument(v.Name.Schema, v.Name.Name, v.Sql, v.Readers))],
         PureFunctions = state.Schema.PureFunctions,
         OpaqueTargets = [.. state.Schema.OpaqueTargets.Select(n => new NameDocument(n.Schema, n.Name))],
+        ForeignKeys = [.. state.Schema.ForeignKeys.Select(k => new ForeignKeyDocument(
+            k.Name, new NameDocument(k.Child.Schema, k.Child.Name), new NameDocument(k.Parent.Schema, k.Parent.Name), k.ChildColumns, k.ParentColumns, k.OnDelete, k.OnUpdate, k.DeleteSets, k.HasMovingDefault))],
         Types = [.. state.Schema.Types.Select(n => new TypesDocument(n.NodeId, [.. n.Twins.SelectMany(t => (uint[])[(uint)t.Form, t.Home, t.Node, t.Element])]))],
     };
 
@@ -103,6 +105,8 @@ internal static class CatalogDocuments
             document.PureFunctions,
             [.. document.OpaqueTargets.Select(n => new QualifiedName(n.Schema, n.Name))])
         {
+            ForeignKeys = [.. document.ForeignKeys.Select(k => new ForeignKey(
+                k.Name, new QualifiedName(k.Child.Schema, k.Child.Name), new QualifiedName(k.Parent.Schema, k.Parent.Name), k.ChildColumns, k.ParentColumns, k.OnDelete, k.OnUpdate, k.DeleteSets, k.MovingDefault))],
             Types = [.. document.Types.Select(n => new NodeTypes(n.Node, [.. n.Twins.Chunk(4).Select(t => new TypeTwin((TypeForm)t[0], t[1], t[2], t[3]))]))],
         },
     };

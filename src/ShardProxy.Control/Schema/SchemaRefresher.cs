@@ -98,13 +98,22 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         {
             Types = await TypeReader.ReadAsync(connections, state.Nodes, state.Schema.Types, cancellationToken),
         };
-        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions, knowledge), cancellationToken);
+        var placed = state.Tables.Select(t => t.Name).ToHashSet();
+        var foreignKeys = placed.Count == 0 ? [] : await TableInspector.ForeignKeysAsync(home, placed, cancellationToken);
+        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions, WithForeignKeys(s)), cancellationToken);
         if (changed is not null)
         {
             await fleet.PublishAsync(changed.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
         }
 
         return changed is not null;
+
+        // Those of a table placed meanwhile came with it.
+        SchemaKnowledge WithForeignKeys(CatalogState s)
+        {
+            var isNew = s.Tables.Select(t => t.Name).Where(n => !placed.Contains(n)).ToHashSet();
+            return knowledge.WithForeignKeys(foreignKeys.Concat(s.Schema.ForeignKeys.Where(k => isNew.Contains(k.Child) || isNew.Contains(k.Parent))));
+        }
     }
 
     private static async Task<Dictionary<QualifiedName, ImmutableArray<TableColumn>>> ReadColumnsAsync(

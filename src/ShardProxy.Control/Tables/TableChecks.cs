@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Npgsql;
+using ShardProxy.Catalog;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
@@ -27,8 +28,24 @@ internal static class TableChecks
             name, table.Persistence == 'u' ? "is unlogged, so its changes cannot be followed" : "is temporary", "Use an ordinary table: ALTER TABLE … SET LOGGED."));
         Refuse(table.HasRowSecurity, () => ControlErrors.UnsupportedTableFeature(name, "has row security, whose policies are not carried to other nodes", "Disable it first."));
         Refuse(table.HasRules, () => ControlErrors.UnsupportedTableFeature(name, "has rewrite rules", "Drop them first."));
-        Refuse(table.ForeignKeys.Length > 0, () => ControlErrors.HasForeignKey(name, table.ForeignKeys[0]));
         Refuse(table.Columns.IsEmpty, () => ControlErrors.UnsupportedTableFeature(name, "has no columns", "Add some."));
+    }
+
+    /// <summary>Refuses foreign keys that could not be kept once the table is placed as <paramref name="state"/> has it. Those that will wait, with what they wait for.</summary>
+    public static ImmutableArray<ShardProxyError> ForeignKeys(TableDefinition table, CatalogState state)
+    {
+        var waiting = ImmutableArray.CreateBuilder<ShardProxyError>();
+        foreach (var key in table.References)
+        {
+            var verdict = ForeignKeyRule.Judge(key, state.FindTable(key.Child), state.FindTable(key.Parent), out var error);
+            Refuse(verdict == ForeignKeyVerdict.Refused, () => error!);
+            if (verdict == ForeignKeyVerdict.Waits)
+            {
+                waiting.Add(error!);
+            }
+        }
+
+        return waiting.ToImmutable();
     }
 
     /// <summary>The key's columns and types.</summary>

@@ -37,6 +37,27 @@ internal static class TableCreator
     }
 
     /// <summary>
+    /// Adds the foreign keys, which PostgreSQL checks for all rows that are there. Both tables' rows have to be. Waits for locks on the referenced tables no
+    /// longer than ten seconds.
+    /// </summary>
+    public static async Task AddForeignKeysAsync(NpgsqlConnection connection, TableDefinition table, CancellationToken cancellationToken)
+    {
+        if (table.ForeignKeys.IsEmpty)
+        {
+            return;
+        }
+
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await connection.RunAsync("SET LOCAL lock_timeout = '10s'", cancellationToken);
+        foreach (var key in table.ForeignKeys)
+        {
+            await connection.RunAsync($"ALTER TABLE {table.Name} ADD CONSTRAINT {SqlIdentifier.Quote(key.Name)} {key.Sql}", cancellationToken);
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>
     /// Gives the home node's own sequences their place in the interleaving: they go on with the number behind the other nodes' first ones, whatever
     /// they have drawn before, if anything.
     /// </summary>

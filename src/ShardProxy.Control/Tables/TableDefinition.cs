@@ -99,7 +99,11 @@ internal sealed record TableDefinition
     /// <summary>CHECK, PRIMARY KEY and UNIQUE constraints.</summary>
     public ImmutableArray<NamedDefinition> Constraints { get; init; } = [];
 
-    public ImmutableArray<string> ForeignKeys { get; init; } = [];
+    /// <summary>FOREIGN KEY constraints of this table.</summary>
+    public ImmutableArray<NamedDefinition> ForeignKeys { get; init; } = [];
+
+    /// <summary>Foreign keys from and to this table.</summary>
+    public ImmutableArray<ForeignKey> References { get; init; } = [];
 
     /// <summary>CREATE INDEX statements of indexes behind no constraint.</summary>
     public ImmutableArray<NamedDefinition> Indexes { get; init; } = [];

@@ -66,7 +66,8 @@ public sealed class TableDistributor : IDisposable
                 };
                 await RefuseOtherOrderAsync(method, definition, key, cancellationToken);
                 var layout = method == ShardingMethod.Range && colocateWith is null ? await LayoutAsync(home, definition, key, types, cancellationToken) : null;
-                await DistributeAsync(definition, s => WithSharded(s, placed, types, method, layout, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
+                var waiting = await DistributeAsync(definition, s => WithSharded(s, placed, types, method, layout, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
+                notices.AddRange(waiting.Select(w => $"{w.Message}; until then writes that need the check are refused. {w.Hint}"));
                 return new TableResult(definition.Name, [.. notices]);
             },
             cancellationToken);
@@ -171,18 +172,19 @@ public sealed class TableDistributor : IDisposable
         return definition;
     }
 
-    private async Task DistributeAsync(
-        TableDefinition definition, Func<CatalogState, CatalogState> place, ImmutableArray<string> makeNotNull, CancellationToken cancellationToken)
+    /// <summary>Distributes. The foreign keys that wait for another table.</summary>
+    private async Task<ImmutableArray<ShardProxyError>> DistributeAsync(
+        TableDefinition definition, Func<CatalogState, CatalogState> placeTable, ImmutableArray<string> makeNotNull, CancellationToken cancellationToken)
     {
         var before = await _catalog.LoadAsync(cancellationToken);
-        place(before);
+        var waiting = TableChecks.ForeignKeys(definition, Place(before));
         await RefuseElsewhereAsync(definition.Name, before.Nodes, cancellationToken);
         var record = new DistributionRecord(definition.Name.Schema, definition.Name.Name, DistributionPhase.Copying, makeNotNull);
         await _journal.WriteAsync(record, cancellationToken);
         try
         {
             await BeforeStep("announce");
-            var state = (await _catalog.TryUpdateAsync(place, cancellationToken))!;
+            var state = (await _catalog.TryUpdateAsync(Place, cancellationToken))!;
             await BarrierAsync(state, cancellationToken);
             await CopyAsync(definition, state, makeNotNull, record, cancellationToken);
         }
@@ -192,7 +194,7 @@ public sealed class TableDistributor : IDisposable
             if ((await _journal.ListAsync(CancellationToken.None)).FirstOrDefault(r => r.Schema == record.Schema && r.Name == record.Name) is { Phase: DistributionPhase.Switching } decided)
             {
                 await SwitchAsync(decided, CancellationToken.None);
-                return;
+                return waiting;
             }
 
             await UndoAsync(record, CancellationToken.None);
@@ -205,6 +207,15 @@ public sealed class TableDistributor : IDisposable
         }
 
         await SwitchAsync(record with { Phase = DistributionPhase.Switching }, CancellationToken.None);
+        return waiting;
+
+        // The proxies hear of the foreign keys no later than of the table's new place: what has to wait for them waits from the first statement on.
+        CatalogState Place(CatalogState state)
+        {
+            var placed = placeTable(state);
+            TableChecks.ForeignKeys(definition, placed);
+            return placed with { Schema = placed.Schema.WithForeignKeys(placed.Schema.ForeignKeys.Concat(definition.References)) };
+        }
     }
 
     private async Task CopyAsync(
@@ -231,6 +242,7 @@ public sealed class TableDistributor : IDisposable
             await using var target = await _connections.OpenAsync(others[i], cancellationToken);
             await TableCreator.CreateAsync(target, others[i].Name, notNull, dependencies, table.Placement == TablePlacement.Sharded, (i + 1, state.Nodes.Length, start), cancellationToken);
             await spread.CopyAsync(home, target, others[i], cancellationToken);
+            await TableCreator.AddForeignKeysAsync(target, definition, cancellationToken);
             await BeforeStep("verify");
             await spread.VerifyAsync(home, target, others[i], cancellationToken);
             await target.RunAsync($"ANALYZE {definition.Name}", cancellationToken);

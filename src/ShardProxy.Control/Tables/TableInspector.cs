@@ -47,7 +47,7 @@ internal static class TableInspector
         ORDER BY contype = 'c', conname
         """;
 
-    private const string ForeignKeysSql = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND (conrelid = $1::regclass OR confrelid = $1::regclass)";
+    private const string ForeignKeysSql = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conrelid = $1::regclass ORDER BY conname";
 
     private const string IndexesSql = """
         SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -99,7 +99,8 @@ internal static class TableInspector
         {
             Columns = await ColumnsAsync(connection, name, cancellationToken),
             Constraints = await NamedAsync(ConstraintsSql),
-            ForeignKeys = [.. await connection.RowsAsync(ForeignKeysSql, r => r.GetString(0), cancellationToken, table)],
+            ForeignKeys = await NamedAsync(ForeignKeysSql),
+            References = await ForeignKeysAsync(connection, [name], cancellationToken),
             Indexes = await NamedAsync(IndexesSql),
             UniqueIndexes = [.. await connection.RowsAsync(
                 UniqueSql, r => new UniqueIndex(r.GetString(0), [.. r.GetFieldValue<int[]>(1)], r.GetBoolean(2)), cancellationToken, table)],
@@ -122,6 +123,10 @@ internal static class TableInspector
             cancellationToken,
             name.ToString()),
     ];
+
+    /// <summary>All foreign keys from or to the tables.</summary>
+    public static async Task<ImmutableArray<ForeignKey>> ForeignKeysAsync(NpgsqlConnection connection, IReadOnlyCollection<QualifiedName> tables, CancellationToken cancellationToken) =>
+        [.. await connection.RowsAsync(ForeignKey.Query(tables), r => ForeignKey.Parse(r.GetString(0)), cancellationToken)];
 
     private static string? Text(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
 }

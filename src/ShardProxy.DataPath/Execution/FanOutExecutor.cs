@@ -39,9 +39,9 @@ internal static class FanOutExecutor
             return;
         }
 
-        if (shape.Kind == StatementKind.Lock && session.Transaction.State == BlockState.Idle)
+        if ((shape.Kind == StatementKind.Lock || shape.DefersConstraints is not null) && session.Transaction.State == BlockState.Idle)
         {
-            // Outside a block the lock would be gone at once: PostgreSQL refuses, and the home node has the words.
+            // Outside a block it would be over at once: PostgreSQL refuses or warns, and the home node has the words.
             await RunAsItIsAsync(session, plan, table, shape, sql).ConfigureAwait(false);
             return;
         }
@@ -59,12 +59,12 @@ internal static class FanOutExecutor
             }
 
             var home = await HomeAsync(session, table, sql, describesRows).ConfigureAwait(false);
-            if (home is null || (plan.ChangesSchema && !await SchemaGuard.CheckAsync(session, plan, table).ConfigureAwait(false)))
+            if (home is null || (plan.ChangesSchema && !await SchemaGuard.CheckAsync(session, plan, table, shape).ConfigureAwait(false)))
             {
                 return null;
             }
 
-            if (!await OthersAsync(session, plan, table, shape, sql, home).ConfigureAwait(false) || !await RolePasswords.SpreadAsync(session, table, shape).ConfigureAwait(false))
+            if ((!plan.IsHomeOnly && !await OthersAsync(session, plan, table, shape, sql, home).ConfigureAwait(false)) || !await RolePasswords.SpreadAsync(session, table, shape).ConfigureAwait(false))
             {
                 return null;
             }

@@ -113,15 +113,17 @@ internal sealed class RowMoveExecutor
         return string.Create(CultureInfo.InvariantCulture, $"UPDATE {count}");
     }
 
-    // Triggers would be told of a deletion and an insertion, and foreign keys would act on the former. Values travel as text.
+    // Triggers would be told of a deletion and an insertion, and foreign keys would act on the former; a sharded parent of the new key is not where the row is updated.
+    // Values travel as text.
     private async ValueTask<bool> CanMoveAsync(ServerConnection server)
     {
+        var everywhere = string.Join(", ", _table.Tables.Where(t => t.Placement == TablePlacement.Replicated).Select(t => SqlIdentifier.Literal(t.Name.ToString())));
         var known = await SideDialog.RunAsync(
             server,
             $"""
             SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint
                    WHERE t.tgrelid = {SqlIdentifier.Literal(_target.Name.ToString())}::pg_catalog.regclass AND t.tgname NOT LIKE '~~shardproxy%'
-                     AND (NOT t.tgisinternal OR c.confrelid = t.tgrelid)),
+                     AND (NOT t.tgisinternal OR c.confrelid = t.tgrelid OR (c.contype = 'f' AND NOT c.confrelid = ANY (ARRAY[{everywhere}]::pg_catalog.regclass[])))),
               {CopyLine.IsExactSql}
             """).ConfigureAwait(false);
         if (!known.IsOk)

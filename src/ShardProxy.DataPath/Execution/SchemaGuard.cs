@@ -5,17 +5,19 @@ using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Sessions;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
+using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Execution;
 
 /// <summary>
 /// Looks at what DDL has made of sharded tables, on the home node and inside the transaction that is still open: unique and exclusion
-/// constraints must contain the key, for nobody can check them over several nodes, and the key itself must be what rows were placed by.
+/// constraints must contain the key, for nobody can check them over several nodes, the key itself must be what rows were placed by, and each node must be able to
+/// check foreign keys for its own rows.
 /// </summary>
 internal static class SchemaGuard
 {
     /// <summary>True when the DDL may stand; else the error has been written.</summary>
-    public static async ValueTask<bool> CheckAsync(Session session, RoutePlan plan, RoutingTable table)
+    public static async ValueTask<bool> CheckAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape)
     {
         var server = await SessionServers.GetAsync(session, table.HomeNode).ConfigureAwait(false);
         foreach (var placed in plan.Tables.Where(t => t.Placement == TablePlacement.Sharded))
@@ -45,6 +47,47 @@ internal static class SchemaGuard
                 case "unique":
                     session.Fail(RoutingErrors.UniqueWithoutKey);
                     return false;
+            }
+        }
+
+        return plan.Tables.IsEmpty || await CheckForeignKeysAsync(session, plan, table, shape, server).ConfigureAwait(false);
+    }
+
+    // Also those of a table that is not placed: they wait for it to be, which nobody else knows before the transaction ends.
+    private static async ValueTask<bool> CheckForeignKeysAsync(Session session, RoutePlan plan, RoutingTable table, StatementShape shape, ServerConnection server)
+    {
+        DialogResult result;
+        try
+        {
+            result = await SideDialog.RunAsync(server, ForeignKey.Query([.. plan.Tables.Select(t => t.Name)])).ConfigureAwait(false);
+        }
+        catch (EndOfStreamException)
+        {
+            ServerLoss.Report(session, server, mayHaveWritten: false);
+            return false;
+        }
+
+        if (!result.IsOk)
+        {
+            session.Fail(result.ErrorPayload!);
+            return false;
+        }
+
+        foreach (var row in result.Rows)
+        {
+            var key = ForeignKey.Parse(Encoding.UTF8.GetString(row[0]!));
+            var verdict = ForeignKeyRule.Judge(key, table.FindTable(key.Child), table.FindTable(key.Parent), out var error);
+
+            // Only a new table is known to have no rows that nobody has checked.
+            if (verdict == ForeignKeyVerdict.Refused || (verdict == ForeignKeyVerdict.Waits && shape.Kind == StatementKind.AlterTable && plan.IsHomeOnly && !table.Schema.ForeignKeys.Contains(key)))
+            {
+                session.Fail(error!);
+                return false;
+            }
+
+            if (verdict == ForeignKeyVerdict.Waits && plan.IsHomeOnly)
+            {
+                UnseenCode.Note(session, key.Child.Name);
             }
         }
 

@@ -70,7 +70,7 @@ internal static class StatementDispatch
             long? hash = null;
             List<int>? owners = null;
             int[]? rowNodes = null;
-            if (plan.IsChanging || (plan.WaitsForMoves && HasMoves(plan, table)))
+            if (plan.IsChanging || ((plan.WaitsForMoves || plan.ReferencingGroups.Length > 0) && HasMoves(plan, table)))
             {
                 dispatch = default;
                 return false;
@@ -249,7 +249,7 @@ internal static class StatementDispatch
     {
         foreach (var move in table.Moves)
         {
-            if (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))
+            if ((plan.WaitsForMoves && (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))) || plan.ReferencingGroups.Contains(move.GroupId))
             {
                 return true;
             }

@@ -131,6 +131,12 @@ internal sealed record RoutePlan
     /// <summary>Must not run while a range of the groups moves (TRUNCATE, DDL).</summary>
     public bool WaitsForMoves { get; init; }
 
+    /// <summary>Groups whose rows foreign keys look for or write on every node: must not run while a range of them moves.</summary>
+    public ImmutableArray<int> ReferencingGroups { get; init; } = [];
+
+    /// <summary>For DDL that is checked as a broadcast is, but is the home node's alone.</summary>
+    public bool IsHomeOnly { get; init; }
+
     /// <summary>Changes the schema: the catalog's view of tables is refreshed when it is committed.</summary>
     public bool ChangesSchema { get; init; }
 

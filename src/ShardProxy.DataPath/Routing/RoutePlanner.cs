@@ -57,6 +57,12 @@ internal static partial class RoutePlanner
             return Refuse(table, hidden);
         }
 
+        var reach = ForeignKeyReach.Of(shape, table, defaultSearchPath);
+        if (reach.Refusal is { } waits)
+        {
+            return Refuse(table, waits);
+        }
+
         var placed = new PlacedTable?[shape.Relations.Length];
         var unsharded = 0;
         foreach (var relation in shape.Relations)
@@ -83,7 +89,13 @@ internal static partial class RoutePlanner
         var plan = UtilityPlanner.TryPlan(shape, table, placed, defaultSearchPath) ?? (placed.All(p => p is null)
             ? Simple(table, RouteKind.Home, !shape.IsReadOnly)
             : OrInParts(OrSupply(OrGather(PlanQuery(shape, table, placed, unsharded), shape, table, placed), shape, table, placed), shape, table, placed));
-        return plan.Kind != RouteKind.Refuse && plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
+        if (plan.Kind == RouteKind.Refuse)
+        {
+            return plan;
+        }
+
+        plan = reach.Groups.IsEmpty ? plan : plan with { ReferencingGroups = reach.Groups };
+        return reach.IsChanging || plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
     }
 
     // What one node, or the proxy, cannot be proven to answer right may still be finished on gathered rows.

@@ -27,7 +27,7 @@ internal static class RoutingErrors
         NotSupported, "SHP-205", "the new shard key is not a constant, or cannot be told before the statement runs", "Give the whole new key as literals or parameters, or delete the row and insert it with its new key.");
 
     public static readonly ShardProxyError KeyUpdateWithTriggers = new(
-        NotSupported, "SHP-205", "the row would go to another node, and its table has triggers or is referenced by foreign keys", "Delete the row and insert it with its new key.");
+        NotSupported, "SHP-205", "the row would go to another node, and its table has triggers, is referenced by foreign keys, or references a sharded table", "Delete the row and insert it with its new key.");
 
     public static readonly ShardProxyError UnprovenKey = new(
         NotSupported, "SHP-206", "the value of the shard key cannot be proven before the statement runs",
@@ -45,7 +45,7 @@ internal static class RoutingErrors
         NotSupported, "SHP-229", "a materialised view cannot be made of sharded or replicated tables", "Make a table of it with CREATE TABLE and INSERT … SELECT.");
 
     public static readonly ShardProxyError UnseenCode = new(
-        NotSupported, "SHP-207", "the statement names a view or function over sharded tables that its own transaction has made", "Commit first.");
+        NotSupported, "SHP-207", "the statement names a view or function over sharded tables, or a table that references them, that its own transaction has made", "Commit first.");
 
     public static readonly ShardProxyError OpaqueFunction = new(
         NotSupported, "SHP-208", "the statement calls a function whose body names sharded or replicated tables",

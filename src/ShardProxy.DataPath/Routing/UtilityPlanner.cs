@@ -8,9 +8,9 @@ namespace ShardProxy.DataPath.Routing;
 /// <summary>Plans of COPY, DDL, TRUNCATE, VACUUM and LOCK; null for statements that are planned as queries.</summary>
 internal static class UtilityPlanner
 {
-    // Forms of ALTER TABLE that would take a placed table out of the catalog's sight or join nodes by constraints.
+    // Forms of ALTER TABLE that would take a placed table out of the catalog's sight.
     private static readonly string[] RefusedAlterations =
-        [" rename to ", " set schema ", " inherit ", " attach partition ", " detach partition ", " references ", " of ", " set tablespace "];
+        [" rename to ", " set schema ", " inherit ", " attach partition ", " detach partition ", " of ", " set tablespace "];
 
     public static RoutePlan? TryPlan(StatementShape shape, RoutingTable table, PlacedTable?[] placed, bool defaultSearchPath)
     {
@@ -22,6 +22,8 @@ internal static class UtilityPlanner
             case StatementKind.Copy when shape.Copy is { IsFrom: false, IsStdio: true, Relation: { } read } && placed.Length == 1
                 && placed[read] is { Placement: TablePlacement.Sharded } source:
                 return RoutePlanner.Simple(table, RouteKind.Enclosed, isWrite: false) with { Tables = [source], GroupId = source.GroupId };
+            case StatementKind.Other when shape.DefersConstraints is not null && table.Tables.Length > 0:
+                return Constraints(shape, table);
             case StatementKind.CreateTable:
                 return CreateTable(shape, table, placed, defaultSearchPath);
             case StatementKind.DropTable or StatementKind.Truncate or StatementKind.AlterTable or StatementKind.Lock or StatementKind.CreateIndex
@@ -94,6 +96,11 @@ internal static class UtilityPlanner
             return RoutePlanner.Simple(table, RouteKind.CreateAs, isWrite: true) with { Tables = [.. placed.OfType<PlacedTable>().Distinct()] };
         }
 
+        if (placed.Any(p => p is not null) && shape.Relations.All(r => placed[r.Index] is null || r.Role == RelationRole.Referenced))
+        {
+            return AtHome(table, placed);
+        }
+
         // Without rows it only takes the names and types of columns.
         return placed.Any(p => p is not null) && !shape.CreatesEmpty ? RoutePlanner.Refuse(table, RoutingErrors.Unsupported) : RoutePlanner.Simple(table, RouteKind.Home, isWrite: true);
     }
@@ -101,16 +108,21 @@ internal static class UtilityPlanner
     private static RoutePlan OnTables(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
     {
         var utility = shape.Utility;
+        if (shape.Kind == StatementKind.AlterTable && shape.Relations.All(r => placed[r.Index] is null || r.Role == RelationRole.Referenced))
+        {
+            return AtHome(table, placed);
+        }
+
         if (shape.Kind == StatementKind.AlterTable)
         {
             var text = shape.Text.ToLowerInvariant();
-            if (RefusedAlterations.Any(a => text.Contains(a, StringComparison.Ordinal)) || placed.Any(p => p is null))
+            if (RefusedAlterations.Any(a => text.Contains(a, StringComparison.Ordinal)) || shape.Relations.Any(r => placed[r.Index] is null && r.Role != RelationRole.Referenced))
             {
                 return RoutePlanner.Refuse(table, RoutingErrors.Unsupported);
             }
         }
 
-        var isMixed = placed.Any(p => p is null);
+        var isMixed = shape.Kind != StatementKind.AlterTable && placed.Any(p => p is null);
         string? others = null;
         if (shape.Kind == StatementKind.DropTable)
         {
@@ -173,6 +185,17 @@ internal static class UtilityPlanner
 
         return placed.Any(p => p is null) ? RoutePlanner.Refuse(table, RoutingErrors.MixedUtility) : Broadcast(table, placed);
     }
+
+    // Each node defers its own checks. A named constraint may be one of an unsharded table, which the others do not have.
+    private static RoutePlan Constraints(StatementShape shape, RoutingTable table) => RoutePlanner.Simple(table, RouteKind.BroadcastInTransaction, isWrite: true) with
+    {
+        OtherNodesSql = shape.Relations.IsEmpty ? null
+            : string.Concat(shape.Relations.Select(r => (r.Schema, r.Name)).Distinct().Select(n => "DO " + SqlIdentifier.Literal(
+                $"BEGIN SET CONSTRAINTS {Names([n])} {(shape.DefersConstraints == true ? "DEFERRED" : "IMMEDIATE")}; EXCEPTION WHEN undefined_object THEN NULL; END") + ";")),
+    };
+
+    // An unsharded table that references placed ones.
+    private static RoutePlan AtHome(RoutingTable table, PlacedTable?[] placed) => Broadcast(table, placed) with { IsHomeOnly = true, WaitsForMoves = false };
 
     private static RoutePlan Broadcast(RoutingTable table, PlacedTable?[] placed) =>
         RoutePlanner.Simple(table, RouteKind.BroadcastInTransaction, isWrite: true) with

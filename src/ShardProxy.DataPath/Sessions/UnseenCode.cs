@@ -5,7 +5,7 @@ using ShardProxy.Sql;
 namespace ShardProxy.DataPath.Sessions;
 
 /// <summary>
-/// Views and functions over placed tables that the session's open transaction has made, or given other names. The catalog hears of them when it has committed;
+/// Views and functions over placed tables, and tables with foreign keys to sharded ones, that the session's open transaction has made, or given other names. The catalog hears of them when it has committed;
 /// until then a statement that names one would run on the home node, on a part of the rows: it is refused.
 /// </summary>
 internal sealed class UnseenCode
@@ -38,6 +38,17 @@ internal sealed class UnseenCode
         {
             current._names.Add(name.Name);
         }
+    }
+
+    /// <summary>Notes a table that the transaction has made and whose foreign key nobody can check yet.</summary>
+    public static void Note(Session session, string table)
+    {
+        if (session.Unseen is not { } current || current._transaction != session.Transaction.Number)
+        {
+            current = session.Unseen = new UnseenCode { _transaction = session.Transaction.Number };
+        }
+
+        current._names.Add(table);
     }
 
     /// <summary>The statement names something whose rows are not known to be whole.</summary>

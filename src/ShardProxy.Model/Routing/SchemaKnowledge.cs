@@ -13,6 +13,7 @@ public sealed class SchemaKnowledge
     private readonly FrozenSet<string> _pureFunctions;
     private readonly FrozenSet<QualifiedName> _opaqueTargets;
     private readonly FrozenSet<string> _opaqueTargetNames;
+    private readonly FrozenSet<string> _referenceNames = [];
 
     public SchemaKnowledge(ImmutableArray<ViewDefinition> views, ImmutableArray<string> pureFunctions, ImmutableArray<QualifiedName> opaqueTargets)
     {
@@ -39,6 +40,22 @@ public sealed class SchemaKnowledge
     /// <summary>How nodes that number the user's types otherwise than the home node number them, by node id.</summary>
     public ImmutableArray<NodeTypes> Types { get; init; } = [];
 
+    /// <summary>Foreign keys from or to placed tables, sorted by child and name.</summary>
+    public ImmutableArray<ForeignKey> ForeignKeys
+    {
+        get;
+        init
+        {
+            field = value;
+            _referenceNames = value.SelectMany(k => new[] { k.Child.Name, k.Parent.Name }).ToFrozenSet(StringComparer.Ordinal);
+        }
+    }
+
+    = [];
+
+    /// <summary>A table of that unqualified name has a foreign key, or is referenced by one, as listed in <see cref="ForeignKeys"/>.</summary>
+    public bool IsInForeignKey(string unqualifiedName) => _referenceNames.Contains(unqualifiedName);
+
     public ViewDefinition? FindView(QualifiedName name) => _views.GetValueOrDefault(name);
 
     public bool IsPureFunction(string name) => _pureFunctions.Contains(name);
@@ -48,10 +65,17 @@ public sealed class SchemaKnowledge
     public bool IsOpaqueTarget(string? schema, string name) =>
         _opaqueTargetNames.Contains(name) && (schema is null || _opaqueTargets.Contains(new QualifiedName(schema, name)));
 
+    /// <summary>The same knowledge with other foreign keys.</summary>
+    public SchemaKnowledge WithForeignKeys(IEnumerable<ForeignKey> keys) => new(Views, PureFunctions, OpaqueTargets)
+    {
+        Types = Types,
+        ForeignKeys = [.. keys.Distinct().OrderBy(k => k.Child.ToString(), StringComparer.Ordinal).ThenBy(k => k.Name, StringComparer.Ordinal)],
+    };
+
     public bool SameAs(SchemaKnowledge other)
     {
         ArgumentNullException.ThrowIfNull(other);
         return Views.SequenceEqual(other.Views) && PureFunctions.SequenceEqual(other.PureFunctions) && OpaqueTargets.SequenceEqual(other.OpaqueTargets)
-            && Types.SequenceEqual(other.Types);
+            && Types.SequenceEqual(other.Types) && ForeignKeys.SequenceEqual(other.ForeignKeys);
     }
 }

@@ -160,7 +160,7 @@ internal sealed class QueryWalker
 
         foreach (var field in fields.Fields)
         {
-            Walk(field.Value, scope, ctes, role);
+            Walk(field.Value, scope, ctes, field.Name == "pktable" ? RelationRole.Referenced : role);
         }
     }
 

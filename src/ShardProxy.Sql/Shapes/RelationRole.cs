@@ -11,4 +11,7 @@ public enum RelationRole
 
     /// <summary>Named by a utility statement: DDL, TRUNCATE, VACUUM, LOCK, COPY.</summary>
     Utility,
+
+    /// <summary>Named after REFERENCES.</summary>
+    Referenced,
 }

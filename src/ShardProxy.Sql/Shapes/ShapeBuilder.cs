@@ -125,6 +125,7 @@ internal sealed class ShapeBuilder
             Transaction = transaction,
             Variable = variable,
             Utility = utility,
+            DefersConstraints = node == "ConstraintsSetStmt" ? fields.Flag("deferred") : null,
             Prepared = kind is StatementKind.Prepare or StatementKind.Deallocate ? Prepared(kind, fields)
                 : inner.Is("ExecuteStmt", out var execute) ? Prepared(StatementKind.Execute, execute) : null,
             Unsupported = Unsupported(kind, transaction, variable) ?? (holdsCode ? UndecodableName() : null),

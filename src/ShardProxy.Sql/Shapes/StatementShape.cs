@@ -110,6 +110,9 @@ public sealed class StatementShape
     /// <summary>The SELECT of CREATE TABLE … AS, if it is run (not WITH NO DATA) and its place is certain.</summary>
     public EnclosedQuery? Created { get; init; }
 
+    /// <summary>Of SET CONSTRAINTS: DEFERRED or IMMEDIATE, for the constraints in <see cref="Relations"/>, or ALL when there are none. Null for other statements.</summary>
+    public bool? DefersConstraints { get; init; }
+
     /// <summary>CREATE TABLE … AS a SELECT, WITH NO DATA.</summary>
     public bool CreatesEmpty { get; init; }
 
