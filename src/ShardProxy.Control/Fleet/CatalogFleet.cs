@@ -19,7 +19,7 @@ public sealed class CatalogFleet(IProxyFleet own, FleetRoster roster, TimeProvid
         // Who has made itself known before this look is waited for; who does so behind it reads a placement that is this one or later.
         var isKnown = LookAsync(cancellationToken);
         var here = await own.PublishAsync(table, scope, deadline, cancellationToken);
-        if (!await isKnown)
+        if (!await KnownInTimeAsync())
         {
             return [.. here, new EpochReport("?", table.Epoch, false, 1, 0)];
         }
@@ -42,6 +42,20 @@ public sealed class CatalogFleet(IProxyFleet own, FleetRoster roster, TimeProvid
             catch (TimeoutException)
             {
                 // The next round reports who is missing.
+            }
+        }
+
+        // A hold must not last because the catalog is slow.
+        async Task<bool> KnownInTimeAsync()
+        {
+            try
+            {
+                var left = deadline - time.GetElapsedTime(started);
+                return isKnown.IsCompleted ? await isKnown : left > TimeSpan.Zero && await isKnown.WaitAsync(left, time, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                return false;
             }
         }
     }

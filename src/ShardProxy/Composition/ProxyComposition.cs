@@ -168,7 +168,7 @@ internal static class ProxyComposition
         ApplicationName = $"shardproxy/{proxyId}/control",
         Timeout = 10,
         CommandTimeout = 30,
-        MaxPoolSize = 10,
+        MaxPoolSize = 20,
     }.With(address.Tls).ConnectionString;
 
     private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>

@@ -218,7 +218,7 @@ internal static class FormCategories
     {
         8 => $"DELETE FROM shipment WHERE (region, no) IN (SELECT region, no FROM shipment WHERE cost IS NOT NULL ORDER BY cost DESC, region, no LIMIT {d.Number(1, 4)}) RETURNING region, no",
         9 => $"UPDATE orders o SET note = (SELECT string_agg(v.page, ',' ORDER BY v.page) FROM visit v WHERE v.customer_id = o.customer_id) WHERE o.id = {d.Number(1, 3)}",
-        10 => $"UPDATE customer SET tags = ARRAY(SELECT DISTINCT page FROM visit ORDER BY 1), city = (SELECT name FROM city ORDER BY people DESC NULLS LAST LIMIT 1) WHERE id > {d.Number(30, 60)}",
+        10 => $"UPDATE customer SET tags = ARRAY(SELECT DISTINCT page FROM visit ORDER BY 1), city = (SELECT name FROM city ORDER BY people DESC NULLS LAST, name LIMIT 1) WHERE id > {d.Number(30, 60)}",
         11 => $"DELETE FROM visit v WHERE EXISTS (SELECT FROM customer c JOIN plain p ON p.id = c.id WHERE c.id = v.customer_id AND p.amount > {d.Number(1, 100)})",
         12 => $"INSERT INTO plain (id, label, amount) SELECT customer_id + {1000 + (d.Number(0, 50) * 100)}, min(note), sum(amount) FROM orders WHERE customer_id IS NOT NULL GROUP BY customer_id HAVING count(*) > {d.Number(0, 2)} ON CONFLICT (id) DO UPDATE SET label = excluded.label RETURNING id, amount",
         0 => $"UPDATE customer c SET credit = (SELECT sum(amount) FROM orders o WHERE o.customer_id = c.id) WHERE c.id {d.Of("=", "<")} {d.Number(1, 20)}",
