@@ -278,13 +278,14 @@ public sealed class ControlPlane : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _background;
+        await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_member is not null)
         {
             await _member.DisposeAsync();
         }
 
+        _roster.Dispose();
         await _migrations.DisposeAsync();
         _tables.Dispose();
         _schema.Dispose();
@@ -294,7 +295,7 @@ public sealed class ControlPlane : IAsyncDisposable
             {
                 await _store.ReleaseLeaseAsync(lease, CancellationToken.None);
             }
-            catch (Exception e) when (e is NpgsqlException or IOException)
+            catch (Exception e) when (e is NpgsqlException or IOException or TimeoutException)
             {
                 // It runs out by itself.
             }
@@ -335,11 +336,19 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         // A predecessor that was killed cannot give its lease up: wait for it to run out, once.
         var started = _time.GetTimestamp();
-        while (true)
+        for (var isOwn = false; ;)
         {
             if (await _store.TryAcquireLeaseAsync(LeaseName, _options.ProxyId, _options.Lease, cancellationToken) is { } lease)
             {
-                return lease;
+                if (isOwn)
+                {
+                    return lease;
+                }
+
+                // It may be that of an earlier process of this proxy, which sleeps: a token of its own outdates that one's.
+                await _store.ReleaseLeaseAsync(lease, cancellationToken);
+                isOwn = true;
+                continue;
             }
 
             if (_member is not null && _roster.Others.Any(p => !p.IsExpelled))
@@ -377,7 +386,14 @@ public sealed class ControlPlane : IAsyncDisposable
         }
         else if (_lease?.FencingToken == lease.FencingToken)
         {
+            // What could not be begun while the catalog was away.
             _lease = lease;
+            await _migrations.PumpAsync();
+        }
+        else if (_member is { IsReplaced: true })
+        {
+            // The lease is this proxy's, and a later process of it leads.
+            _lease = null;
         }
         else
         {
@@ -415,7 +431,7 @@ public sealed class ControlPlane : IAsyncDisposable
                         await run(_stop.Token);
                     }
                 }
-                catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or ShardProxyException)
+                catch (Exception) when (!_stop.IsCancellationRequested)
                 {
                     // A node or the catalog is away; the next round comes soon.
                 }

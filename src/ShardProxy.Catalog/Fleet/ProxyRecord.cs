@@ -12,6 +12,9 @@ public sealed record ProxyRecord
     /// <summary>Under which its server connections are known on the nodes.</summary>
     public required string Instance { get; init; }
 
+    /// <summary>The instance of the process from which it has taken over and which may serve clients still; null for none.</summary>
+    public string? Predecessor { get; init; }
+
     /// <summary>Counts up while it lives.</summary>
     public long Beat { get; init; }
 

@@ -11,33 +11,45 @@ public sealed class DistributionJournal(ICatalogStore store)
 {
     private const string Prefix = "distribution/";
 
-    /// <summary>Begins or continues the entry of a table.</summary>
-    public async ValueTask WriteAsync(DistributionRecord record, CancellationToken cancellationToken)
-    {
-        var key = KeyOf(record);
-        var version = (await store.GetAsync(key, cancellationToken))?.Version ?? 0;
-        var json = JsonSerializer.SerializeToUtf8Bytes(record, CatalogJson.Default.DistributionRecord);
-        if (await store.CompareAndSetAsync(key, version, json, cancellationToken) is null)
-        {
-            throw new ShardProxyException(CatalogErrors.TooContended());
-        }
-    }
-
-    /// <summary>Nothing is left to do.</summary>
-    public async ValueTask RemoveAsync(DistributionRecord record, CancellationToken cancellationToken)
-    {
-        if (await store.GetAsync(KeyOf(record), cancellationToken) is { } entry)
-        {
-            await store.RemoveAsync(entry.Key, entry.Version, cancellationToken);
-        }
-    }
+    /// <summary>Begins the entry of a table, which must have none.</summary>
+    /// <exception cref="ShardProxyException">SHP-612: it has one.</exception>
+    public async ValueTask<DistributionEntry> BeginAsync(DistributionRecord record, CancellationToken cancellationToken) =>
+        await store.CompareAndSetAsync(KeyOf(record), 0, DistributionEntry.Write(record), cancellationToken) is { } version
+            ? new DistributionEntry(store, KeyOf(record), record, version)
+            : throw new ShardProxyException(CatalogErrors.TooContended());
 
     /// <summary>What was begun and not ended.</summary>
-    public async ValueTask<ImmutableArray<DistributionRecord>> ListAsync(CancellationToken cancellationToken) =>
-    [
-        .. (await store.ListAsync(Prefix, cancellationToken)).Select(e =>
-            JsonSerializer.Deserialize(e.Value.Span, CatalogJson.Default.DistributionRecord) ?? throw new ShardProxyException(CatalogErrors.Unreadable())),
-    ];
+    public async ValueTask<ImmutableArray<DistributionEntry>> ListAsync(CancellationToken cancellationToken) =>
+        [.. (await store.ListAsync(Prefix, cancellationToken)).Select(e => new DistributionEntry(store, e.Key, DistributionEntry.Read(e.Value.Span), e.Version))];
+
+    /// <summary>The entry of that record's table as it is now, or null.</summary>
+    public async ValueTask<DistributionEntry?> FindAsync(DistributionRecord record, CancellationToken cancellationToken) =>
+        await store.GetAsync(KeyOf(record), cancellationToken) is { } e ? new DistributionEntry(store, e.Key, DistributionEntry.Read(e.Value.Span), e.Version) : null;
 
     private static string KeyOf(DistributionRecord record) => $"{Prefix}{record.Schema}/{record.Name}";
+}
+
+/// <summary>The journal entry of one table, with the version this process last saw.</summary>
+public sealed class DistributionEntry(ICatalogStore store, string key, DistributionRecord record, long version)
+{
+    private long _version = version;
+
+    /// <summary>The record as last written.</summary>
+    public DistributionRecord Record { get; private set; } = record;
+
+    /// <summary>Writes it durably.</summary>
+    /// <exception cref="ShardProxyException">SHP-613: another control plane has taken it over; this one has to stop.</exception>
+    public async ValueTask WriteAsync(DistributionRecord next, CancellationToken cancellationToken)
+    {
+        _version = await store.CompareAndSetAsync(key, _version, Write(next), cancellationToken) ?? throw new ShardProxyException(CatalogErrors.JournalTaken());
+        Record = next;
+    }
+
+    /// <summary>Nothing is left to do. Another's entry stays.</summary>
+    public async ValueTask RemoveAsync(CancellationToken cancellationToken) => await store.RemoveAsync(key, _version, cancellationToken);
+
+    internal static byte[] Write(DistributionRecord record) => JsonSerializer.SerializeToUtf8Bytes(record, CatalogJson.Default.DistributionRecord);
+
+    internal static DistributionRecord Read(ReadOnlySpan<byte> json) =>
+        JsonSerializer.Deserialize(json, CatalogJson.Default.DistributionRecord) ?? throw new ShardProxyException(CatalogErrors.Unreadable());
 }

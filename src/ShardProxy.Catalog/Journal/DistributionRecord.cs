@@ -17,4 +17,8 @@ public enum DistributionPhase
 /// <param name="Name">Of the table.</param>
 /// <param name="Phase">How far it is.</param>
 /// <param name="MadeNotNull">Key columns that were given NOT NULL for it.</param>
-public sealed record DistributionRecord(string Schema, string Name, DistributionPhase Phase, ImmutableArray<string> MadeNotNull);
+public sealed record DistributionRecord(string Schema, string Name, DistributionPhase Phase, ImmutableArray<string> MadeNotNull)
+{
+    /// <summary>Who is at it: another value for each run, and for who takes it over.</summary>
+    public string Run { get; init; } = "";
+}

@@ -172,28 +172,44 @@ public sealed class PostgresCatalogStore : ICatalogStore
     private async ValueTask<long?> WriteAsync(string sql, string key, long expectedVersion, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         var writer = Guid.CreateVersion7();
-        try
+        while (true)
         {
-            await using var command = _source.CreateCommand(sql);
-            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = key });
-            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = expectedVersion });
-            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = System.Text.Encoding.UTF8.GetString(value.Span) });
-            command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = writer });
-            return (long?)await command.ExecuteScalarAsync(cancellationToken);
-        }
-        catch (PostgresException)
-        {
-            // The server said no: nothing was written.
-            throw;
-        }
-        catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
-        {
-            // The answer is lost, the write perhaps not. Never send it again: ask who won.
-            return await ReadBackAsync(key, writer);
+            try
+            {
+                await using var command = _source.CreateCommand(sql);
+                command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = key });
+                command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = expectedVersion });
+                command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = System.Text.Encoding.UTF8.GetString(value.Span) });
+                command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = writer });
+                return (long?)await command.ExecuteScalarAsync(cancellationToken);
+            }
+            catch (PostgresException)
+            {
+                // The server said no: nothing was written.
+                throw;
+            }
+            catch (Exception e) when (e is NpgsqlException or OperationCanceledException)
+            {
+                // The answer is lost, the write perhaps not. Never send it again before it is known who won.
+                var (version, isOwn) = await ReadBackAsync(key, writer);
+                if (isOwn)
+                {
+                    return version;
+                }
+
+                if (version != expectedVersion + 1 || expectedVersion == 0)
+                {
+                    return null;
+                }
+
+                // Nobody has written but the raise: it was not done, and cannot be any more.
+                cancellationToken.ThrowIfCancellationRequested();
+                expectedVersion = version;
+            }
         }
     }
 
-    private async ValueTask<long?> ReadBackAsync(string key, Guid writer) =>
+    private async ValueTask<(long Version, bool IsOwn)> ReadBackAsync(string key, Guid writer) =>
         await _readRetries.ExecuteAsync(async ct =>
         {
             // Raising the version settles it: a lost statement that is still under way finds another version than it expects. (For a
@@ -206,6 +222,6 @@ public sealed class PostgresCatalogStore : ICatalogStore
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = key });
             command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = writer });
             await using var reader = await command.ExecuteReaderAsync(ct);
-            return await reader.ReadAsync(ct) && reader.GetGuid(1) == writer ? reader.GetInt64(0) : (long?)null;
+            return await reader.ReadAsync(ct) ? (reader.GetInt64(0), reader.GetGuid(1) == writer) : (0, false);
         });
 }

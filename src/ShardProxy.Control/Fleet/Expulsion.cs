@@ -13,6 +13,7 @@ namespace ShardProxy.Control.Fleet;
 internal sealed class Expulsion(ProxyDirectory directory, FleetRoster roster, RoutingCatalog catalog, NodeConnections connections, TimeSpan patience)
 {
     private const int LockKey = -1;
+    private static readonly TimeSpan EndDeadline = TimeSpan.FromSeconds(10);
 
     /// <summary>Proxies that were expelled and are barred by now, since the start.</summary>
     public long Count { get; private set; }
@@ -43,6 +44,11 @@ internal sealed class Expulsion(ProxyDirectory directory, FleetRoster roster, Ro
             }
 
             await BarAsync(record.Instance, cancellationToken);
+            if (record.Predecessor is { } predecessor)
+            {
+                await BarAsync(predecessor, cancellationToken);
+            }
+
             if (await directory.TryWriteAsync(record with { IsBarred = true }, version, cancellationToken) is not null)
             {
                 barred++;
@@ -83,8 +89,14 @@ internal sealed class Expulsion(ProxyDirectory directory, FleetRoster roster, Ro
 
         // Whoever looked at the bar before it was there holds this lock until its entry can be seen.
         await connection.RunAsync($"BEGIN; SELECT pg_catalog.pg_advisory_xact_lock({NodeSchema.GateLockClass}, {LockKey}); COMMIT", cancellationToken);
+        var started = connections.Time.GetTimestamp();
         while (await connection.ScalarAsync<long>(End, cancellationToken, instance) > 0)
         {
+            if (connections.Time.GetElapsedTime(started) > EndDeadline)
+            {
+                throw new TimeoutException($"server connections of a barred proxy on node {node.Name} do not end");
+            }
+
             await Task.Delay(TimeSpan.FromMilliseconds(5), connections.Time, cancellationToken);
         }
 

@@ -21,6 +21,7 @@ public sealed class FleetMember : IAsyncDisposable
     private const int BeatsForLook = 5;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan DrainRound = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookRound = TimeSpan.FromMilliseconds(20);
     private readonly ProxyDirectory _directory;
     private readonly ICatalogStore _store;
     private readonly RoutingCatalog _catalog;
@@ -33,10 +34,11 @@ public sealed class FleetMember : IAsyncDisposable
     private readonly Func<string, CancellationToken, Task> _bar;
     private readonly Func<bool> _sharesWithPredecessor;
     private readonly Func<bool> _leads;
-    private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _taking = new(1, 1);
     private ProxyRecord _told;
     private long _version;
-    private CancellationTokenSource _draining = new();
+    private RoutingTable? _table;
+    private volatile bool _isLooking;
     private Task _running = Task.CompletedTask;
 
     /// <param name="store">The catalog.</param>
@@ -60,8 +62,11 @@ public sealed class FleetMember : IAsyncDisposable
         _own = own;
         _time = time;
         _told = new ProxyRecord { Id = identity.ProxyId, Instance = identity.Instance, Address = address, StartedAt = time.GetUtcNow() };
-        identity.OnExpelled(instance => _ = OnExpelledAsync(instance));
+        identity.OnExpelled(instance => _ = RejoinQuietlyAsync(instance));
     }
+
+    /// <summary>A later process of the same proxy has taken its place.</summary>
+    public bool IsReplaced { get; private set; }
 
     /// <summary>What it last told.</summary>
     public ProxyRecord Told => Volatile.Read(ref _told);
@@ -77,18 +82,16 @@ public sealed class FleetMember : IAsyncDisposable
     /// <summary>The same again, for a process that another one of the same proxy had replaced.</summary>
     public async Task JoinAgainAsync(CancellationToken cancellationToken)
     {
+        IsReplaced = false;
         await RegisterAsync(_identity.Instance, cancellationToken);
         await FollowAsync(cancellationToken);
     }
 
-    /// <summary>Reads the placement now and makes it this proxy's.</summary>
-    public async Task FollowAsync(CancellationToken cancellationToken)
+    /// <summary>Reads the placement now and makes it this proxy's. False: its document is not its own any more.</summary>
+    public async Task<bool> FollowAsync(CancellationToken cancellationToken)
     {
         var state = await _catalog.LoadAsync(cancellationToken);
-        if (!state.Nodes.IsEmpty)
-        {
-            await TakeAsync(state.ToRoutingTable(), cancellationToken);
-        }
+        return state.Nodes.IsEmpty || await TakeAsync(state.ToRoutingTable(), cancellationToken);
     }
 
     /// <summary>Takes its document away: nobody waits for it any more. Call when no client is served.</summary>
@@ -102,15 +105,15 @@ public sealed class FleetMember : IAsyncDisposable
             await _writing.WaitAsync(deadline.Token);
             await _directory.TryRemoveAsync(_told.Id, _version, deadline.Token);
         }
-        catch (Exception e) when (IsCatalogAway(e))
+        catch (Exception)
         {
-            // The others expel it.
+            // The catalog is away: the others expel it.
         }
 
-        _draining.Dispose();
         _stop.Dispose();
         _writing.Dispose();
         _joining.Dispose();
+        _taking.Dispose();
     }
 
     private async Task RegisterAsync(string instance, CancellationToken cancellationToken)
@@ -127,7 +130,8 @@ public sealed class FleetMember : IAsyncDisposable
                     await _bar(before.Instance, cancellationToken);
                 }
 
-                var mine = _told with { Instance = instance, Epoch = 0, DrainedEpoch = 0, DrainedRanges = [], IsExpelled = false, IsBarred = false };
+                var predecessor = there is ({ IsBarred: false } old, _) && old.Instance != instance && _sharesWithPredecessor() ? old.Instance : null;
+                var mine = _told with { Instance = instance, Predecessor = predecessor, Epoch = 0, DrainedEpoch = 0, DrainedRanges = [], IsExpelled = false, IsBarred = false };
                 if (await _directory.TryWriteAsync(mine, there?.Version ?? 0, cancellationToken) is { } version)
                 {
                     (_told, _version) = (mine, version);
@@ -152,8 +156,9 @@ public sealed class FleetMember : IAsyncDisposable
                     await FollowAsync(cancellationToken);
                 }
             }
-            catch (Exception e) when (IsCatalogAway(e))
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
+                // The catalog is away: the watch is set up anew.
                 await Task.Delay(Beat, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -172,125 +177,172 @@ public sealed class FleetMember : IAsyncDisposable
                     await FollowAsync(cancellationToken);
                 }
 
-                await TellAsync(r => r with { Beat = r.Beat + 1, Leads = _leads() }, cancellationToken);
+                if (!await TryTellAsync(r => r with { Beat = r.Beat + 1, Leads = _leads() }, cancellationToken))
+                {
+                    await RejoinAsync(_identity.Instance);
+                }
             }
-            catch (Exception e) when (IsCatalogAway(e))
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
-                // Silent for the others, until it can be reached again.
+                // Silent for the others, until the catalog can be reached again.
             }
         }
     }
 
-    private async Task TakeAsync(RoutingTable table, CancellationToken cancellationToken)
+    /// <summary>Routes by a table and tells what has drained by it; one at a time.</summary>
+    private async Task<bool> TakeAsync(RoutingTable table, CancellationToken cancellationToken)
     {
-        CancellationTokenSource draining;
-        lock (_lock)
+        await _taking.WaitAsync(cancellationToken);
+        try
         {
-            if (table.Epoch <= _told.Epoch)
+            await _own.PublishAsync(table, DrainScope.None, TimeSpan.Zero, cancellationToken);
+            if (table.Epoch >= _told.Epoch)
             {
-                return;
+                _table = table;
             }
 
-            // What drains by the table before is told of this one anew.
-            _draining.Cancel();
-            _draining.Dispose();
-            draining = _draining = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            return await TellDrainedAsync(cancellationToken);
+        }
+        finally
+        {
+            _taking.Release();
+        }
+    }
+
+    // What has drained already goes into the same document as the epoch: mostly all of it. What has not is looked for until it has.
+    private async Task<bool> TellDrainedAsync(CancellationToken cancellationToken)
+    {
+        if (_table is not { } table)
+        {
+            return true;
         }
 
-        await _own.PublishAsync(table, DrainScope.None, TimeSpan.Zero, cancellationToken);
-        var held = table.Moves.Where(m => m.IsHeld).Select(m => m.RangeId).ToImmutableArray();
-
-        // What has drained already goes into the same document as the epoch: mostly all of it.
-        var isDrained = await HasDrainedAsync(DrainScope.EarlierStatements, TimeSpan.Zero);
+        var isDrained = _told.DrainedEpoch >= table.Epoch || await HasDrainedAsync(table, DrainScope.EarlierStatements, cancellationToken);
         var ranges = ImmutableArray.CreateBuilder<DrainedRange>();
+        var held = table.Moves.Where(m => m.IsHeld).Select(m => m.RangeId).ToList();
         foreach (var id in held)
         {
-            if (await HasDrainedAsync(DrainScope.Range(id), TimeSpan.Zero))
+            if (_told.DrainedRanges.Contains(new DrainedRange(id, table.Epoch)) || await HasDrainedAsync(table, DrainScope.Range(id), cancellationToken))
             {
                 ranges.Add(new DrainedRange(id, table.Epoch));
             }
         }
 
         var done = ranges.ToImmutable();
-        await TellAsync(
-            r => table.Epoch <= r.Epoch ? r : r with { Epoch = table.Epoch, DrainedEpoch = isDrained ? table.Epoch : r.DrainedEpoch, DrainedRanges = done }, cancellationToken);
-        if (!isDrained)
+        var isWhole = isDrained && done.Length == held.Count;
+        if (!isWhole && !_isLooking)
         {
-            _ = LaterAsync(DrainScope.EarlierStatements, r => r with { DrainedEpoch = Math.Max(r.DrainedEpoch, table.Epoch) });
+            _isLooking = true;
+            _ = LookAgainAsync();
         }
 
-        foreach (var id in held.Where(id => done.All(d => d.RangeId != id)))
-        {
-            _ = LaterAsync(DrainScope.Range(id), r => r.Epoch == table.Epoch ? r with { DrainedRanges = r.DrainedRanges.Add(new DrainedRange(id, table.Epoch)) } : r);
-        }
+        return await TryTellAsync(
+            r => table.Epoch < r.Epoch || (table.Epoch == r.Epoch && (isDrained ? table.Epoch : r.DrainedEpoch) == r.DrainedEpoch && done.SequenceEqual(r.DrainedRanges)) ? r
+                : r with { Epoch = table.Epoch, DrainedEpoch = isDrained ? table.Epoch : r.DrainedEpoch, DrainedRanges = done },
+            cancellationToken);
+    }
 
-        async Task<bool> HasDrainedAsync(DrainScope scope, TimeSpan within) =>
-            (await _own.PublishAsync(table, scope, within, cancellationToken)).All(report => report.IsDrained);
+    private async Task<bool> HasDrainedAsync(RoutingTable table, DrainScope scope, CancellationToken cancellationToken) =>
+        (await _own.PublishAsync(table, scope, TimeSpan.Zero, cancellationToken)).All(report => report.IsDrained);
 
-        async Task LaterAsync(DrainScope scope, Func<ProxyRecord, ProxyRecord> change)
+    // Waits for what is in the way of the table at hand, whichever that is by then. A failure is tried again: who waits for the answer does not ask twice.
+    private async Task LookAgainAsync()
+    {
+        while (!_stop.IsCancellationRequested)
         {
             try
             {
-                while (!(await _own.PublishAsync(table, scope, DrainRound, draining.Token)).All(report => report.IsDrained))
+                if (_table is { } table)
                 {
-                    draining.Token.ThrowIfCancellationRequested();
+                    var scopes = table.Moves.Where(m => m.IsHeld).Select(m => DrainScope.Range(m.RangeId)).Append(DrainScope.EarlierStatements);
+                    await Task.WhenAny(scopes.Select(s => _own.PublishAsync(table, s, DrainRound, _stop.Token).AsTask()).Append(Task.Delay(LookRound, _time, _stop.Token)));
                 }
 
-                await TellAsync(change, draining.Token);
+                await _taking.WaitAsync(_stop.Token);
+                try
+                {
+                    _isLooking = false;
+                    await TellDrainedAsync(_stop.Token);
+                    return;
+                }
+                finally
+                {
+                    _taking.Release();
+                }
             }
-            catch (Exception e) when (IsCatalogAway(e) || e is ObjectDisposedException)
+            catch (Exception) when (!_stop.IsCancellationRequested)
             {
-                // A later table is out, or this cannot be told now: who waits for it does so in vain and asks again by a later table.
+                _isLooking = true;
+                await Task.Delay(DrainRound, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception)
+            {
+                return;
             }
         }
     }
 
-    /// <summary>Writes the document changed. When it is not this process's any more, it joins again.</summary>
-    private async Task TellAsync(Func<ProxyRecord, ProxyRecord> change, CancellationToken cancellationToken)
+    /// <summary>Writes the document changed. False: it is not this instance's any more.</summary>
+    private async Task<bool> TryTellAsync(Func<ProxyRecord, ProxyRecord> change, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            var next = change(_told);
-            if (next == _told)
+            while (true)
             {
-                return;
-            }
+                var next = change(_told);
+                if (ReferenceEquals(next, _told))
+                {
+                    return true;
+                }
 
-            if (await _directory.TryWriteAsync(next, _version, cancellationToken) is { } version)
-            {
-                (_told, _version) = (next, version);
-                return;
+                // Not to be cancelled half-way: a write nobody knows the end of costs a version.
+                if (await _directory.TryWriteAsync(next, _version, CancellationToken.None) is { } version)
+                {
+                    (_told, _version) = (next, version);
+                    return true;
+                }
+
+                if (await _directory.FindAsync(_told.Id, cancellationToken) is not ({ IsExpelled: false } there, var thereVersion) || there.Instance != _told.Instance)
+                {
+                    return false;
+                }
+
+                // A lost write of its own was settled by raising the version.
+                (_told, _version) = (there, thereVersion);
             }
         }
         finally
         {
             _writing.Release();
         }
-
-        await OnExpelledAsync(_told.Instance);
     }
 
     /// <summary>Everything it had on the nodes is gone or will be: it comes back as another. One that a later process of the same proxy has replaced stays silent.</summary>
-    private async Task OnExpelledAsync(string instance)
+    private async Task RejoinAsync(string instance)
     {
-        await _joining.WaitAsync(_stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _joining.WaitAsync(_stop.Token);
         try
         {
-            _stop.Token.ThrowIfCancellationRequested();
-            if (instance != _identity.Instance || await _directory.FindAsync(_told.Id, _stop.Token) is ({ IsExpelled: false } now, _) && now.Instance != instance)
+            if (instance != _identity.Instance)
             {
                 return;
             }
 
+            if (await _directory.FindAsync(_told.Id, _stop.Token) is ({ IsExpelled: false } now, _))
+            {
+                IsReplaced = now.Instance != instance;
+                return;
+            }
+
+            // What of it is left is under a name that nobody else would bar.
+            await _bar(instance, _stop.Token);
             var next = _identity.NewName();
             await RegisterAsync(next, _stop.Token);
-            await FollowAsync(_stop.Token);
-            _identity.Use(next);
-        }
-        catch (Exception e) when (IsCatalogAway(e))
-        {
-            // The next beat, or the next connection that is refused, tries again.
+            if (await FollowAsync(_stop.Token))
+            {
+                _identity.Use(next);
+            }
         }
         finally
         {
@@ -298,6 +350,15 @@ public sealed class FleetMember : IAsyncDisposable
         }
     }
 
-    private static bool IsCatalogAway(Exception e) =>
-        e is NpgsqlException or IOException or TimeoutException or OperationCanceledException or ShardProxyException or ObjectDisposedException;
+    private async Task RejoinQuietlyAsync(string instance)
+    {
+        try
+        {
+            await RejoinAsync(instance);
+        }
+        catch (Exception)
+        {
+            // The next beat, or the next connection that is refused, tries again.
+        }
+    }
 }

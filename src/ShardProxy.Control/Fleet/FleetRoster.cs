@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
-using Npgsql;
 using ShardProxy.Catalog.Fleet;
 
 namespace ShardProxy.Control.Fleet;
@@ -9,10 +8,16 @@ namespace ShardProxy.Control.Fleet;
 /// The other proxies' documents as this process last saw them, kept by a watch and looked through every second besides: a watch is a hint. How long one has
 /// been silent is measured by this process's clock from the last change seen, so that no two clocks are compared.
 /// </summary>
-public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProvider time)
+public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    // Looks further apart than this: the catalog was away, or this process was.
+    private static readonly TimeSpan Gap = TimeSpan.FromSeconds(4);
     private readonly ConcurrentDictionary<string, Seen> _seen = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _reading = new(1, 1);
+    private long _lastLook = time.GetTimestamp();
+    private long _listeningSince = time.GetTimestamp();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The others, by id.</summary>
@@ -21,16 +26,39 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
     /// <summary>Completes at the next change of any.</summary>
     public Task Changed => Volatile.Read(ref _changed).Task;
 
-    /// <summary>How long nothing has been heard of a proxy; zero for one that is not known.</summary>
-    public TimeSpan SilenceOf(string id) => _seen.TryGetValue(id, out var seen) ? time.GetElapsedTime(seen.ChangedAt) : TimeSpan.Zero;
+    /// <summary>
+    /// How long nothing has been heard of a proxy while it could have been: the time in which this process slept, or could not read the catalog either, does
+    /// not count. Zero for one that is not known.
+    /// </summary>
+    public TimeSpan SilenceOf(string id) =>
+        _seen.TryGetValue(id, out var seen) ? time.GetElapsedTime(Math.Max(seen.ChangedAt, Volatile.Read(ref _listeningSince))) : TimeSpan.Zero;
 
     /// <summary>The version of its document, for who writes over it.</summary>
     public long VersionOf(string id) => _seen.TryGetValue(id, out var seen) ? seen.Version : 0;
 
-    /// <summary>Reads all documents now.</summary>
+    /// <summary>Reads all documents now. What was read first is taken first: an older list never takes the place of a newer one.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken)
     {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            await ReadAsync(cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
+    {
         var all = await directory.ListAsync(cancellationToken);
+        var now = time.GetTimestamp();
+        if (time.GetElapsedTime(Interlocked.Exchange(ref _lastLook, now), now) > Gap)
+        {
+            Volatile.Write(ref _listeningSince, now);
+        }
+
         foreach (var (record, version) in all)
         {
             Take(record, version);
@@ -44,7 +72,10 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
     }
 
     /// <summary>Follows them until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken) => await Task.WhenAll(WatchAsync(cancellationToken), LookAsync(cancellationToken));
+    public async Task RunAsync(CancellationToken cancellationToken) =>
+        await Task.WhenAll(WatchAsync(cancellationToken), LookAsync(cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+    public void Dispose() => _reading.Dispose();
 
     private async Task WatchAsync(CancellationToken cancellationToken)
     {
@@ -58,16 +89,32 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
                     {
                         await RefreshAsync(cancellationToken);
                     }
-                    else if (id != ownId && await directory.FindAsync(id, cancellationToken) is var (record, version))
+                    else if (id != ownId)
                     {
-                        Take(record, version);
+                        await FindAsync(id, cancellationToken);
                     }
                 }
             }
-            catch (Exception e) when (e is NpgsqlException or IOException or TimeoutException or OperationCanceledException)
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
                 await Task.Delay(LookEvery, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
+        }
+    }
+
+    private async Task FindAsync(string id, CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            if (await directory.FindAsync(id, cancellationToken) is var (record, version))
+            {
+                Take(record, version);
+            }
+        }
+        finally
+        {
+            _reading.Release();
         }
     }
 
@@ -80,7 +127,7 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
             {
                 await RefreshAsync(cancellationToken);
             }
-            catch (Exception e) when (e is NpgsqlException or IOException or TimeoutException or OperationCanceledException)
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
                 // The catalog is away; nobody can be heard of now, and nobody is expelled without it.
             }
@@ -94,21 +141,12 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
             return;
         }
 
-        var now = time.GetTimestamp();
-        var isNew = false;
-        _seen.AddOrUpdate(
-            record.Id,
-            _ =>
-            {
-                isNew = true;
-                return new Seen(record, version, now);
-            },
-            (_, seen) =>
-            {
-                // A document that was taken away and written anew begins at version 1 again.
-                isNew = seen.Version != version || seen.Record.Instance != record.Instance;
-                return isNew && (version > seen.Version || seen.Record.Instance != record.Instance) ? new Seen(record, version, now) : seen;
-            });
+        var isNew = !_seen.TryGetValue(record.Id, out var seen) || seen.Version != version || seen.Record.Instance != record.Instance;
+        if (isNew)
+        {
+            _seen[record.Id] = new Seen(record, version, time.GetTimestamp());
+        }
+
         if (isNew)
         {
             Signal();

@@ -54,7 +54,7 @@ public sealed class MigrationManager : IAsyncDisposable
         lock (_lock)
         {
             // What was seen while another process ran them.
-            _jobs.Clear();
+            ForgetAll();
         }
 
         foreach (var entry in entries.TakeLast(MaximumRemembered))
@@ -91,7 +91,7 @@ public sealed class MigrationManager : IAsyncDisposable
         jobs.Where(j => j.Record.IsOver).ToList().ForEach(j => j.Complete());
         lock (_lock)
         {
-            _jobs.Clear();
+            ForgetAll();
             _jobs.AddRange(jobs);
         }
     }
@@ -246,8 +246,8 @@ public sealed class MigrationManager : IAsyncDisposable
         return job;
     }
 
-    /// <summary>Starts every waiting migration whose nodes are free, in order.</summary>
-    private async Task PumpAsync()
+    /// <summary>Starts every waiting migration whose nodes are free, in order. Also to be called now and then: the catalog may have been away when one ended.</summary>
+    public async Task PumpAsync()
     {
         try
         {
@@ -304,16 +304,30 @@ public sealed class MigrationManager : IAsyncDisposable
     private async Task RunAsync(MigrationJob job, RangeMigrator migrator)
     {
         await Task.Yield();
-        await migrator.RunAsync(job.Cancel.Token, _stop.Token);
-        job.Complete();
+        try
+        {
+            await migrator.RunAsync(job.Cancel.Token, _stop.Token);
+        }
+        finally
+        {
+            job.Complete();
+        }
+
         await PumpAsync();
     }
 
     private async Task FinishLeftoverAsync(MigrationJob job, RangeMigrator migrator)
     {
         await Task.Yield();
-        await migrator.FinishAsync(MigrationState.Failed, "the control plane was restarted while it ran", _stop.Token);
-        job.Complete();
+        try
+        {
+            await migrator.FinishAsync(MigrationState.Failed, "the control plane was restarted while it ran", _stop.Token);
+        }
+        finally
+        {
+            job.Complete();
+        }
+
         await PumpAsync();
     }
 
@@ -349,6 +363,17 @@ public sealed class MigrationManager : IAsyncDisposable
         {
             return _jobs.FirstOrDefault(j => j.Record.Id == migrationId) ?? throw new ShardProxyException(ControlErrors.MigrationUnknown(migrationId));
         }
+    }
+
+    // Whoever waits for one that has not begun is told that it did not happen here.
+    private void ForgetAll()
+    {
+        foreach (var job in _jobs.Where(j => j.Context is null && !j.Over.IsCompleted))
+        {
+            job.Complete();
+        }
+
+        _jobs.Clear();
     }
 
     private void ForgetOldest()

@@ -69,7 +69,15 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             }
             catch (Exception e)
             {
-                await NoteAsync(Describe(e), stopToken);
+                try
+                {
+                    await NoteAsync(Describe(e), stopToken);
+                }
+                catch (ShardProxyException)
+                {
+                    return;
+                }
+
                 await BackOffQuietlyAsync(attempt, stopToken);
             }
         }
@@ -252,7 +260,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         {
             await context.Journal.WriteAsync(r => r with { Error = error, UpdatedAt = context.Time.GetUtcNow() }, stopToken);
         }
-        catch (Exception e) when (e is NpgsqlException or OperationCanceledException or TimeoutException)
+        catch (Exception e) when (e is not ShardProxyException { Error.Code: CatalogErrors.JournalTakenCode })
         {
             // The catalog is away too; the clean-up that follows will tell.
         }

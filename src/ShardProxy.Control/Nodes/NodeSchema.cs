@@ -41,7 +41,7 @@ internal static class NodeSchema
                 END IF;
                 INSERT INTO shardproxy.backend AS b (pid, backend_start, instance)
                 SELECT a.pid, a.backend_start, $1 FROM pg_stat_get_activity(pg_backend_pid()) a
-                ON CONFLICT (pid) DO UPDATE SET backend_start = excluded.backend_start, instance = excluded.instance;
+                ON CONFLICT (pid) DO UPDATE SET backend_start = excluded.backend_start, instance = excluded.instance WHERE b.backend_start <> excluded.backend_start;
             END
             $f$;
         GRANT EXECUTE ON FUNCTION shardproxy.enter(text) TO PUBLIC;

@@ -11,8 +11,8 @@ using ShardProxy.Model.Topology;
 namespace ShardProxy.Control.Tables;
 
 /// <summary>
-/// SHARD TABLE and REPLICATE TABLE, on an empty or a filled table. While it runs, statements on the table wait in the proxies and direct
-/// writers wait for a lock at home; a failure undoes everything, a crash is undone or ended by the next start from the journal.
+/// SHARD TABLE and REPLICATE TABLE, on an empty or a filled table. While it runs, statements on the table wait in the proxies, but for readers of a table that is
+/// being replicated, and direct writers wait for a lock at home; a failure undoes everything, a crash is undone or ended by the next start from the journal.
 /// </summary>
 public sealed class TableDistributor : IDisposable
 {
@@ -98,11 +98,15 @@ public sealed class TableDistributor : IDisposable
     /// <summary>Undoes or ends what an earlier process left.</summary>
     public async Task RecoverAsync(CancellationToken cancellationToken)
     {
-        foreach (var record in await _journal.ListAsync(cancellationToken))
+        foreach (var entry in await _journal.ListAsync(cancellationToken))
         {
-            await (record.Phase == DistributionPhase.Copying ? UndoAsync(record, cancellationToken) : SwitchAsync(record, cancellationToken));
+            // First of all it is this one's: a predecessor that sleeps must not decide any more.
+            await entry.WriteAsync(entry.Record with { Run = NewRun() }, cancellationToken);
+            await (entry.Record.Phase == DistributionPhase.Copying ? UndoAsync(entry, cancellationToken) : SwitchAsync(entry, cancellationToken));
         }
     }
+
+    private static string NewRun() => Guid.NewGuid().ToString("N");
 
     private static CatalogState Fresh(CatalogState state, QualifiedName name) =>
         state.FindTable(name) is null ? state : throw new ShardProxyException(ControlErrors.AlreadyPlaced(name.ToString()));
@@ -179,25 +183,30 @@ public sealed class TableDistributor : IDisposable
         var before = await _catalog.LoadAsync(cancellationToken);
         var waiting = TableChecks.ForeignKeys(definition, Place(before));
         await RefuseElsewhereAsync(definition.Name, before.Nodes, cancellationToken);
-        var record = new DistributionRecord(definition.Name.Schema, definition.Name.Name, DistributionPhase.Copying, makeNotNull);
-        await _journal.WriteAsync(record, cancellationToken);
+        var record = new DistributionRecord(definition.Name.Schema, definition.Name.Name, DistributionPhase.Copying, makeNotNull) { Run = NewRun() };
+        var entry = await _journal.BeginAsync(record, cancellationToken);
         try
         {
             await BeforeStep("announce");
             var state = (await _catalog.TryUpdateAsync(Place, cancellationToken))!;
             await BarrierAsync(state, cancellationToken);
-            await CopyAsync(definition, state, makeNotNull, record, cancellationToken);
+            await CopyAsync(definition, state, makeNotNull, entry, cancellationToken);
         }
         catch (Exception e)
         {
-            // The journal says which way; past the switch there is only forward.
-            if ((await _journal.ListAsync(CancellationToken.None)).FirstOrDefault(r => r.Schema == record.Schema && r.Name == record.Name) is { Phase: DistributionPhase.Switching } decided)
+            // The journal says which way; past the switch there is only forward. What another control plane has taken over is not this one's to end.
+            if (await _journal.FindAsync(record, CancellationToken.None) is not { } now || now.Record.Run != record.Run)
             {
-                await SwitchAsync(decided, CancellationToken.None);
+                throw;
+            }
+
+            if (now.Record.Phase == DistributionPhase.Switching)
+            {
+                await SwitchAsync(now, CancellationToken.None);
                 return waiting;
             }
 
-            await UndoAsync(record, CancellationToken.None);
+            await UndoAsync(now, CancellationToken.None);
             throw e switch
             {
                 ShardProxyException or OperationCanceledException => e,
@@ -206,7 +215,7 @@ public sealed class TableDistributor : IDisposable
             };
         }
 
-        await SwitchAsync(record with { Phase = DistributionPhase.Switching }, CancellationToken.None);
+        await SwitchAsync(entry, CancellationToken.None);
         return waiting;
 
         // The proxies hear of the foreign keys no later than of the table's new place: what has to wait for them waits from the first statement on.
@@ -219,7 +228,7 @@ public sealed class TableDistributor : IDisposable
     }
 
     private async Task CopyAsync(
-        TableDefinition definition, CatalogState state, ImmutableArray<string> makeNotNull, DistributionRecord record, CancellationToken cancellationToken)
+        TableDefinition definition, CatalogState state, ImmutableArray<string> makeNotNull, DistributionEntry entry, CancellationToken cancellationToken)
     {
         var table = state.FindTable(definition.Name)!;
         var spread = new TableSpread(table, state.Groups.FirstOrDefault(g => g.Id == table.GroupId));
@@ -263,16 +272,16 @@ public sealed class TableDistributor : IDisposable
 
         // Decided under the lock, while nothing can have changed since the copies were shown equal.
         await BeforeStep("decide");
-        await _journal.WriteAsync(record with { Phase = DistributionPhase.Switching }, cancellationToken);
+        await entry.WriteAsync(entry.Record with { Phase = DistributionPhase.Switching }, cancellationToken);
         await home.RunAsync("SET session_replication_role = replica", CancellationToken.None);
         await spread.DeleteForeignAsync(home, homeNode, CancellationToken.None);
         await home.RunAsync("COMMIT", CancellationToken.None);
     }
 
     /// <summary>Ends a distribution whose copies are complete: foreign rows at home go, then statements may go on.</summary>
-    private async Task SwitchAsync(DistributionRecord record, CancellationToken cancellationToken)
+    private async Task SwitchAsync(DistributionEntry entry, CancellationToken cancellationToken)
     {
-        var name = new QualifiedName(record.Schema, record.Name);
+        var name = new QualifiedName(entry.Record.Schema, entry.Record.Name);
         var state = await _catalog.LoadAsync(cancellationToken);
         if (state.FindTable(name) is { IsChanging: true } table)
         {
@@ -287,13 +296,13 @@ public sealed class TableDistributor : IDisposable
             await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
         }
 
-        await _journal.RemoveAsync(record, cancellationToken);
+        await entry.RemoveAsync(cancellationToken);
     }
 
     /// <summary>Takes a distribution back: home has every row, so the copies go.</summary>
-    private async Task UndoAsync(DistributionRecord record, CancellationToken cancellationToken)
+    private async Task UndoAsync(DistributionEntry entry, CancellationToken cancellationToken)
     {
-        var name = new QualifiedName(record.Schema, record.Name);
+        var name = new QualifiedName(entry.Record.Schema, entry.Record.Name);
         var state = await _catalog.LoadAsync(cancellationToken);
         foreach (var node in state.Nodes.Where(n => !n.IsHome))
         {
@@ -307,7 +316,7 @@ public sealed class TableDistributor : IDisposable
             await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
         }
 
-        await _journal.RemoveAsync(record, cancellationToken);
+        await entry.RemoveAsync(cancellationToken);
     }
 
     /// <summary>The first ranges: by the keys there are, or by a guess.</summary>

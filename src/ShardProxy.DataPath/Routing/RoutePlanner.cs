@@ -95,7 +95,15 @@ internal static partial class RoutePlanner
         }
 
         plan = reach.Groups.IsEmpty ? plan : plan with { ReferencingGroups = reach.Groups };
-        return reach.IsChanging || plan.Tables.Any(t => t.IsChanging) ? plan with { IsChanging = true } : plan;
+        if (!reach.IsChanging && plan.Tables.All(t => !t.IsChanging))
+        {
+            return plan;
+        }
+
+        // The home node has every row of a table that is being replicated: readers go on there, writers wait.
+        return !reach.IsChanging && shape.IsReadOnly && plan.Kind is RouteKind.AnyNode or RouteKind.Home && placed.All(p => p is null or { Placement: TablePlacement.Replicated })
+            ? plan with { Kind = RouteKind.Home }
+            : plan with { IsChanging = true };
     }
 
     // What one node, or the proxy, cannot be proven to answer right may still be finished on gathered rows.

@@ -21,6 +21,8 @@ internal static class NodeEntry
             return;
         }
 
+        // A node that says nothing any more is given up with its connection.
+        await using var deadline = cancellationToken.Register(static s => ((ServerConnection)s!).Abort(), server);
         while (true)
         {
             var instance = identity.Instance;

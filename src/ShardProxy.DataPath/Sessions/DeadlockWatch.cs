@@ -22,6 +22,9 @@ internal sealed class DeadlockWatch : IDisposable
     /// <summary>Asked again behind this time if nobody new waits: a statement under way may come to wait, too.</summary>
     private static readonly TimeSpan SameAgain = TimeSpan.FromMilliseconds(700);
 
+    /// <summary>A node that takes longer does not hold up the search among the others.</summary>
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
+
     /// <summary>What an ended statement is given to be gone before the next look.</summary>
     private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(30);
 
@@ -171,6 +174,8 @@ internal sealed class DeadlockWatch : IDisposable
         try
         {
             server = await _services.Pools.Get(of.Node, of.Key with { IsWorkspace = true }).LeaseAsync(joins: true, stopping).ConfigureAwait(false);
+            using var deadline = new CancellationTokenSource(AnswerLimit, _services.Time);
+            await using var giveUp = deadline.Token.Register(static s => ((ServerConnection)s!).Abort(), server);
             var ids = string.Join(',', processIds.Select(p => p.ToString(CultureInfo.InvariantCulture)));
             var result = await SideDialog.RunAsync(server, $"SELECT w, b FROM pg_catalog.unnest('{{{ids}}}'::pg_catalog.int4[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b").ConfigureAwait(false);
             foreach (var row in result.Rows)

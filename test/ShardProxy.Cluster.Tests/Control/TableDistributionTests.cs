@@ -254,7 +254,7 @@ internal sealed class TableDistributionTests
 
         // Back to the state of the crash: still changing, journaled, and home with every row.
         await harness.Catalog.TryUpdateAsync(s => s.WithTable(s.Tables[0] with { IsChanging = true }), CancellationToken.None);
-        await new DistributionJournal(harness.Store).WriteAsync(new DistributionRecord("public", "t", phase, []), CancellationToken.None);
+        await new DistributionJournal(harness.Store).BeginAsync(new DistributionRecord("public", "t", phase, []), CancellationToken.None);
         await harness.ExecuteAsync(1, "DELETE FROM t; INSERT INTO t SELECT g, 'v' FROM generate_series(1, 100) g");
         await distributor.RecoverAsync(CancellationToken.None);
         var isEnded = phase == DistributionPhase.Switching;

@@ -46,21 +46,35 @@ public sealed class EtcdCatalogStore : ICatalogStore
     public async ValueTask<long?> CompareAndSetAsync(string key, long expectedVersion, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         var mark = Guid.NewGuid().ToString("N");
-        try
+        while (true)
         {
-            if (await PutAsync(key, "VERSION", "version", expectedVersion, Marked(mark, value.Span), cancellationToken))
+            try
             {
-                return expectedVersion + 1;
+                if (await PutAsync(key, "VERSION", "version", expectedVersion, Marked(mark, value.Span), cancellationToken))
+                {
+                    return expectedVersion + 1;
+                }
+
+                break;
             }
-        }
-        catch (EtcdException e) when (!e.IsDefinite)
-        {
-            // Read back below: the answer is lost, the write perhaps not.
-            return await SettleAsync(key, mark);
-        }
-        catch (OperationCanceledException)
-        {
-            return await SettleAsync(key, mark);
+            catch (Exception e) when (e is EtcdException { IsDefinite: false } or OperationCanceledException)
+            {
+                // The answer is lost, the write perhaps not. Never sent again before it is known who won.
+                var (version, isOwn) = await SettleAsync(key, mark);
+                if (isOwn)
+                {
+                    return version;
+                }
+
+                if (version != expectedVersion + 1 || expectedVersion == 0)
+                {
+                    return null;
+                }
+
+                // Nobody has written but the raise: it was not done, and cannot be any more.
+                cancellationToken.ThrowIfCancellationRequested();
+                expectedVersion = version;
+            }
         }
 
         // Another's version, or this very write sent twice by the transport: then its mark is there.
@@ -193,22 +207,22 @@ public sealed class EtcdCatalogStore : ICatalogStore
     }
 
     /// <summary>After a write without an answer: was it done? When not, the version is raised, so that a request which is still on its way finds another than it expects.</summary>
-    private async Task<long?> SettleAsync(string key, string mark)
+    /// <returns>The version then; 0 for a key that does not exist, where there is nothing to raise: its writers read again and take it as they find it.</returns>
+    private async Task<(long Version, bool IsOwn)> SettleAsync(string key, string mark)
     {
         while (true)
         {
             var (entry, writer, revision, value) = (await ReadAsync($$"""{"key":"{{Encoded(EntryKey(key))}}"}""", CancellationToken.None)).FirstOrDefault();
             if (entry is null || writer == mark)
             {
-                // For a key that does not exist there is nothing to raise: its writers read again and take it as they find it.
-                return entry?.Version;
+                return (entry?.Version ?? 0, entry is not null);
             }
 
             try
             {
                 if (await PutAsync(key, "MOD", "mod_revision", revision, value!, CancellationToken.None))
                 {
-                    return null;
+                    return (entry.Version + 1, false);
                 }
             }
             catch (EtcdException e) when (!e.IsDefinite)

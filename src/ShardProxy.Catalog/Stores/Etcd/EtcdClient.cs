@@ -93,11 +93,6 @@ internal sealed class EtcdClient : IDisposable
     /// <exception cref="EtcdException">It failed.</exception>
     public async IAsyncEnumerable<JsonElement> StreamAsync(string path, string body, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (_options.User is not null && _token is null)
-        {
-            await LogInAsync(Volatile.Read(ref _endpoint), cancellationToken);
-        }
-
         using var quiet = new CancellationTokenSource(Timeout.InfiniteTimeSpan, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(quiet.Token, cancellationToken);
         var endpoint = Volatile.Read(ref _endpoint);
@@ -135,6 +130,11 @@ internal sealed class EtcdClient : IDisposable
         {
             try
             {
+                if (_options.User is not null && _token is null)
+                {
+                    await LogInAsync(endpoint, cancellationToken);
+                }
+
                 var opened = await SendAsync(endpoint, path, body, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
                 if (opened.IsSuccessStatusCode)
                 {
