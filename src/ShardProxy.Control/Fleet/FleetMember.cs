@@ -20,8 +20,8 @@ public sealed class FleetMember : IAsyncDisposable
 {
     private const int BeatsForLook = 5;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan DrainRound = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LookRound = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan DrainRound = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan HeldRound = TimeSpan.FromMilliseconds(20);
     private readonly ProxyDirectory _directory;
     private readonly ICatalogStore _store;
     private readonly RoutingCatalog _catalog;
@@ -78,6 +78,10 @@ public sealed class FleetMember : IAsyncDisposable
         await FollowAsync(cancellationToken);
         _running = Task.WhenAll(WatchAsync(_stop.Token), BeatAsync(_stop.Token));
     }
+
+    /// <summary>Whether a later process of the same proxy has taken this one's place, by the catalog.</summary>
+    public async Task<bool> LookForReplacementAsync(CancellationToken cancellationToken) =>
+        IsReplaced = await _directory.FindAsync(_told.Id, cancellationToken) is ({ IsExpelled: false } now, _) && now.Instance != _identity.Instance;
 
     /// <summary>The same again, for a process that another one of the same proxy had replaced.</summary>
     public async Task JoinAgainAsync(CancellationToken cancellationToken)
@@ -254,8 +258,10 @@ public sealed class FleetMember : IAsyncDisposable
             {
                 if (_table is { } table)
                 {
-                    var scopes = table.Moves.Where(m => m.IsHeld).Select(m => DrainScope.Range(m.RangeId)).Append(DrainScope.EarlierStatements);
-                    await Task.WhenAny(scopes.Select(s => _own.PublishAsync(table, s, DrainRound, _stop.Token).AsTask()).Append(Task.Delay(LookRound, _time, _stop.Token)));
+                    // Clients wait for an answer about a held range; nobody does for the statements of before.
+                    var held = table.Moves.Where(m => m.IsHeld).Select(m => DrainScope.Range(m.RangeId)).ToList();
+                    var round = held.Count > 0 ? HeldRound : DrainRound;
+                    await Task.WhenAny(held.Append(DrainScope.EarlierStatements).Select(s => _own.PublishAsync(table, s, round, _stop.Token).AsTask()));
                 }
 
                 await _taking.WaitAsync(_stop.Token);
@@ -329,9 +335,9 @@ public sealed class FleetMember : IAsyncDisposable
                 return;
             }
 
-            if (await _directory.FindAsync(_told.Id, _stop.Token) is ({ IsExpelled: false } now, _))
+            if (await _directory.FindAsync(_told.Id, _stop.Token) is ({ IsExpelled: false }, _))
             {
-                IsReplaced = now.Instance != instance;
+                await LookForReplacementAsync(_stop.Token);
                 return;
             }
 

@@ -254,13 +254,14 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
 
     private CatalogOptions Catalog(List<NodeOptions> nodes, string database)
     {
-        if (_read.Choice("catalog.kind") == "memory")
+        var kind = _read.Choice("catalog.kind");
+        if (kind == "memory")
         {
             warnings.Add("catalog.kind is memory: tables are forgotten as sharded at every stop, while their rows stay spread over the nodes");
             return new CatalogOptions(CatalogKind.Memory, null);
         }
 
-        if (_read.Choice("catalog.kind") == "etcd")
+        if (kind == "etcd")
         {
             return new CatalogOptions(CatalogKind.Etcd, null) { Etcd = Etcd() };
         }

@@ -91,7 +91,7 @@ internal sealed class ConfigurationLoaderTests
     [TestCase("listen:\n  prot: 1", 2, "listen.prot", "did you mean \"port\"?")]
     [TestCase("listen:\n  port: 70000", 2, "listen.port", "from 0 to 65535; write for example \"port: 6432\"")]
     [TestCase("pool:\n  size: many", 2, "pool.size", "\"many\" is not a whole number from 1 to 10000")]
-    [TestCase("catalog:\n  kind: etdc", 2, "catalog.kind", "none of postgres, memory")]
+    [TestCase("catalog:\n  kind: etdc", 2, "catalog.kind", "none of postgres, etcd, memory")]
     [TestCase("pool: 20", 1, "pool", "expected keys below it: size")]
     [TestCase("pool:\n  size: [1]", 2, "pool.size", "expected one value")]
     [TestCase("proxy_id: 'Proxy 1'", 1, "proxy_id", "lower-case letters")]

@@ -37,7 +37,7 @@ internal static class CompatibilityClaims
             By("DifferenceTests.ANewConnectionIsNoNewServerSession"),
         ["A library that another client's function or `LOAD` brought in is loaded already: a parameter of its prefix that it does not take is refused at once, not at `LOAD`, and one that was set before is taken back with the warning of `LOAD` when the client meets such a server"] =
             By("SessionTruthTests.ALibraryThatAnotherClientLoadedIsLoaded", "LateLibraryTests.AValueThatALoadedLibraryRefusesIsTakenBackWithAWarning"),
-        ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with two `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
+        ["The database in `database` has the schemas `shardproxy` and `shardproxy_catalog`, with three `SECURITY DEFINER` functions; other databases have nothing of the proxy's"] =
             Says(("SELECT 1 / count(*) FROM pg_namespace WHERE nspname = 'shardproxy'", Runs)),
         ["A statement runs on one node"] = By("ShardedTests.EveryRowLiesWhereItsHashSaysSo", "GatherTests.IsWhatOnePostgresAnswers", "GatherTests.WhatItGathersIsBounded"),
         ["`key = literal` or `= $1`, with a cast to the key's own type, `'1'` as well as `1`"] = Says(
