@@ -390,7 +390,7 @@ public sealed class ControlPlane : IAsyncDisposable
             _lease = lease;
             await _migrations.PumpAsync();
         }
-        else if (_member is not null && await _member.LookForReplacementAsync(cancellationToken))
+        else if (_member is not null && await _member.IsReplacedAsync(cancellationToken))
         {
             // The lease is this proxy's, and a later process of it leads.
             _lease = null;

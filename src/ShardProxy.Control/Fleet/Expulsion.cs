@@ -15,9 +15,6 @@ internal sealed class Expulsion(ProxyDirectory directory, FleetRoster roster, Ro
     private const int LockKey = -1;
     private static readonly TimeSpan EndDeadline = TimeSpan.FromSeconds(10);
 
-    /// <summary>Proxies that were expelled and are barred by now, since the start.</summary>
-    public long Count { get; private set; }
-
     /// <summary>One look at everybody. Idempotent; several control planes may do it at once.</summary>
     /// <returns>How many were barred.</returns>
     public async Task<int> RoundAsync(CancellationToken cancellationToken)
@@ -52,7 +49,6 @@ internal sealed class Expulsion(ProxyDirectory directory, FleetRoster roster, Ro
             if (await directory.TryWriteAsync(record with { IsBarred = true }, version, cancellationToken) is not null)
             {
                 barred++;
-                Count++;
             }
         }
 

@@ -1,9 +1,7 @@
 using System.Collections.Immutable;
-using Npgsql;
 using ShardProxy.Catalog;
 using ShardProxy.Catalog.Fleet;
 using ShardProxy.Catalog.Stores;
-using ShardProxy.Model.Errors;
 using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Routing;
 
@@ -65,28 +63,23 @@ public sealed class FleetMember : IAsyncDisposable
         identity.OnExpelled(instance => _ = RejoinQuietlyAsync(instance));
     }
 
-    /// <summary>A later process of the same proxy has taken its place.</summary>
-    public bool IsReplaced { get; private set; }
-
     /// <summary>What it last told.</summary>
     public ProxyRecord Told => Volatile.Read(ref _told);
 
     /// <summary>Makes itself known, then takes the placement over. Returns when its own data plane routes by it.</summary>
     public async Task JoinAsync(CancellationToken cancellationToken)
     {
-        await RegisterAsync(_identity.Instance, cancellationToken);
-        await FollowAsync(cancellationToken);
+        await JoinAgainAsync(cancellationToken);
         _running = Task.WhenAll(WatchAsync(_stop.Token), BeatAsync(_stop.Token));
     }
 
     /// <summary>Whether a later process of the same proxy has taken this one's place, by the catalog.</summary>
-    public async Task<bool> LookForReplacementAsync(CancellationToken cancellationToken) =>
-        IsReplaced = await _directory.FindAsync(_told.Id, cancellationToken) is ({ IsExpelled: false } now, _) && now.Instance != _identity.Instance;
+    public async Task<bool> IsReplacedAsync(CancellationToken cancellationToken) =>
+        await _directory.FindAsync(_told.Id, cancellationToken) is ({ IsExpelled: false } now, _) && now.Instance != _identity.Instance;
 
     /// <summary>The same again, for a process that another one of the same proxy had replaced.</summary>
     public async Task JoinAgainAsync(CancellationToken cancellationToken)
     {
-        IsReplaced = false;
         await RegisterAsync(_identity.Instance, cancellationToken);
         await FollowAsync(cancellationToken);
     }
@@ -128,13 +121,14 @@ public sealed class FleetMember : IAsyncDisposable
             while (true)
             {
                 var there = await _directory.FindAsync(_told.Id, cancellationToken);
-                if (there is var (before, _) && before.Instance != instance && !before.IsBarred && !_sharesWithPredecessor())
+                var predecessor = there is ({ IsBarred: false } before, _) && before.Instance != instance ? before.Instance : null;
+                if (predecessor is not null && !_sharesWithPredecessor())
                 {
-                    // A predecessor that was killed, or sleeps: none of its connections may be at work under a document that is not about it.
-                    await _bar(before.Instance, cancellationToken);
+                    // It was killed, or sleeps: none of its connections may be at work under a document that is not about it.
+                    await _bar(predecessor, cancellationToken);
+                    predecessor = null;
                 }
 
-                var predecessor = there is ({ IsBarred: false } old, _) && old.Instance != instance && _sharesWithPredecessor() ? old.Instance : null;
                 var mine = _told with { Instance = instance, Predecessor = predecessor, Epoch = 0, DrainedEpoch = 0, DrainedRanges = [], IsExpelled = false, IsBarred = false };
                 if (await _directory.TryWriteAsync(mine, there?.Version ?? 0, cancellationToken) is { } version)
                 {
@@ -337,7 +331,6 @@ public sealed class FleetMember : IAsyncDisposable
 
             if (await _directory.FindAsync(_told.Id, _stop.Token) is ({ IsExpelled: false }, _))
             {
-                await LookForReplacementAsync(_stop.Token);
                 return;
             }
 

@@ -135,7 +135,7 @@ internal sealed class Cutover : IAsyncDisposable
 
         // d. Whoever changed the record decided. Not us, or not known: win an abort, or see that the commit stands. Both gates stay shut until one of them
         // is read to be true, however long the catalog is away.
-        decided ??= await SettleAsync(Abort) ?? await KnownAsync();
+        decided ??= await InsistAsync(() => _context.Catalog.TryUpdateAsync(Abort, CancellationToken.None)) ?? await InsistAsync(() => _context.Catalog.LoadAsync(CancellationToken.None));
         var isThrough = decided.FindRange(_context.RangeId)?.NodeId == _context.Target.Id;
 
         // e. Only now may a gate open, and then the hold end: in this order, as other proxies see the catalog before this one tells them anything.
@@ -205,29 +205,14 @@ internal sealed class Cutover : IAsyncDisposable
         return _targetLsn is not null;
     }
 
-    /// <summary>Makes a change however long the catalog is away; null when there is nothing to be changed any more.</summary>
-    private async Task<CatalogState?> SettleAsync(Func<CatalogState, CatalogState?> change)
+    /// <summary>Asks the catalog until it has answered, however long it is away.</summary>
+    private async Task<T> InsistAsync<T>(Func<ValueTask<T>> ask)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                return await _context.Catalog.TryUpdateAsync(change, CancellationToken.None);
-            }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
-            {
-                await _context.BackOffAsync(attempt, TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(2), _context.StopToken);
-            }
-        }
-    }
-
-    private async Task<CatalogState> KnownAsync()
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                return await _context.Catalog.LoadAsync(CancellationToken.None);
+                return await ask();
             }
             catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
@@ -258,7 +243,7 @@ internal sealed class Cutover : IAsyncDisposable
             }
         }
 
-        var released = await SettleAsync(_context.Release) ?? decided;
+        var released = await InsistAsync(() => _context.Catalog.TryUpdateAsync(_context.Release, CancellationToken.None)) ?? decided;
         await _context.Fleet.PublishAsync(released.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), CancellationToken.None);
     }
 
