@@ -70,4 +70,13 @@ public sealed record MigrationOptions
 
     /// <summary>Seed of the jitter in back-offs.</summary>
     public int Seed { get; init; } = 1;
+
+    /// <summary>
+    /// For fault harnesses: called with the migration's id and the step, before a step (it is in the journal, nothing of it is done) with false and after
+    /// it (all of it is done, the next is not in the journal) with true.
+    /// </summary>
+    internal Func<int, string, bool, Task>? AtStep { get; init; }
+
+    /// <summary>For fault harnesses: the mistake to make, to show that it would be found. Never set by a configuration.</summary>
+    internal MigrationMutant Mutant { get; init; }
 }

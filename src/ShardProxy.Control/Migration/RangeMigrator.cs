@@ -20,6 +20,8 @@ namespace ShardProxy.Control.Migration;
 /// </summary>
 internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
 {
+    private string _step = "";
+
     /// <summary>Called before each step; tests make it fail.</summary>
     public Func<string, Task> BeforeStep { get; init; } = _ => Task.CompletedTask;
 
@@ -133,13 +135,28 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         await StepAsync(MigrationState.CuttingOver, "cutover", cancellationToken);
         await using var cutover = await Cutover.OpenAsync(context, markers, cancellationToken);
         await context.WithinAsync(context.Options.CutoverDeadline, "cutover", cutover.RunAsync, cancellationToken);
+        await LeaveStepAsync();
     }
 
     private async Task StepAsync(MigrationState state, string step, CancellationToken cancellationToken)
     {
+        await LeaveStepAsync();
         await context.EnterAsync(state, step, cancellationToken);
+        _step = step;
         await BeforeStep(step);
+        await AtStepAsync(isAfter: false);
     }
+
+    private async Task LeaveStepAsync()
+    {
+        if (_step.Length > 0)
+        {
+            await AtStepAsync(isAfter: true);
+            _step = "";
+        }
+    }
+
+    private Task AtStepAsync(bool isAfter) => context.Options.AtStep?.Invoke(context.Id, _step, isAfter) ?? Task.CompletedTask;
 
     /// <summary>Two markers in a row within the allowed lag: the backlog of the copy is gone.</summary>
     private async Task CatchUpAsync(Markers markers, CancellationToken cancellationToken)

@@ -13,6 +13,7 @@ using ShardProxy.Catalog.Stores;
 using ShardProxy.Catalog.Stores.Etcd;
 using ShardProxy.Configuration;
 using ShardProxy.Control;
+using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Planner;
 using ShardProxy.DataPath;
@@ -35,7 +36,9 @@ namespace ShardProxy.Composition;
 internal static class ProxyComposition
 {
     /// <summary>A proxy that is not started yet.</summary>
-    public static IProxyHost Compose(ProxyOptions options)
+    /// <param name="options">From the configuration.</param>
+    /// <param name="change">What a fault harness has migrations do otherwise; null for none.</param>
+    public static IProxyHost Compose(ProxyOptions options, Func<MigrationOptions, MigrationOptions>? change = null)
     {
         var plannerOptions = PlannerOptionsOf(options.Planner);
         var time = TimeProvider.System;
@@ -75,6 +78,7 @@ internal static class ProxyComposition
                 Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
                 IsHandingOver = () => handover.IsOlderThere,
                 Self = plane,
+                Migration = change is null ? new MigrationOptions() : change(new MigrationOptions()),
             },
             store,
             new PairedFleet(plane, handover),
