@@ -36,9 +36,12 @@ namespace ShardProxy.Composition;
 internal static class ProxyComposition
 {
     /// <summary>A proxy that is not started yet.</summary>
+    public static IProxyHost Compose(ProxyOptions options) => Compose(options, new MigrationOptions());
+
+    /// <summary>A proxy that is not started yet.</summary>
     /// <param name="options">From the configuration.</param>
-    /// <param name="change">What a fault harness has migrations do otherwise; null for none.</param>
-    public static IProxyHost Compose(ProxyOptions options, Func<MigrationOptions, MigrationOptions>? change = null)
+    /// <param name="migration">How ranges are moved; a fault harness gives its seams here.</param>
+    public static IProxyHost Compose(ProxyOptions options, MigrationOptions migration)
     {
         var plannerOptions = PlannerOptionsOf(options.Planner);
         var time = TimeProvider.System;
@@ -78,7 +81,7 @@ internal static class ProxyComposition
                 Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
                 IsHandingOver = () => handover.IsOlderThere,
                 Self = plane,
-                Migration = change is null ? new MigrationOptions() : change(new MigrationOptions()),
+                Migration = migration,
             },
             store,
             new PairedFleet(plane, handover),
