@@ -39,6 +39,9 @@ internal sealed record DataPathServices(
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
 
+    /// <summary>Statements that were held, read ahead or fenced.</summary>
+    public RedirectionLog Redirections { get; } = new(Time);
+
     /// <summary>Whose names without schema mean schema public.</summary>
     public SearchPath SearchPath { get; } = new();
 }

@@ -257,5 +257,10 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
 
     public ImmutableArray<StatementSnapshot> Statements(int limit) => _explainer.Statements(limit);
 
+    public ImmutableArray<RedirectionSnapshot> Redirections() => _services.Redirections.Snapshots();
+
+    /// <summary>Redirections since the start, by range and reason; those of ranges that are gone are forgotten.</summary>
+    internal IEnumerable<(int RangeId, string Reason, long Count)> RedirectionTotals() => _services.Redirections.Totals(id => Current.FindRange(id) is not null);
+
     public ImmutableArray<string> ExplainRoute(string sql) => _explainer.Explain(sql);
 }

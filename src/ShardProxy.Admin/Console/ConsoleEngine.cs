@@ -104,6 +104,7 @@ public sealed class ConsoleEngine : IConsole
         ConsoleView.Migrations => new(_views.Control.Migrations()),
         ConsoleView.Drift => new(_views.Control.Drift()),
         ConsoleView.Proxies => new(_views.Control.Proxies()),
+        ConsoleView.Redirections => new(_views.Proxy.Redirections()),
         ConsoleView.Sessions => new(_views.Proxy.Sessions()),
         ConsoleView.Pools => new(_views.Proxy.Pools()),
         ConsoleView.Statements => new(_views.Proxy.Statements()),

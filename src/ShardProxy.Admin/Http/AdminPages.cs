@@ -72,6 +72,7 @@ public sealed class AdminPages
         "/api/migrations" => _views.Control.Migrations(),
         "/api/drift" => _views.Control.Drift(),
         "/api/proxies" => _views.Control.Proxies(),
+        "/api/redirections" => _views.Proxy.Redirections(),
         "/api/version" => _views.Proxy.Version(),
         _ => null,
     };

@@ -22,7 +22,8 @@ internal static class IndexPage
         <li><a href="/api/nodes">/api/nodes</a>, <a href="/api/groups">/api/groups</a>, <a href="/api/tables">/api/tables</a>,
             <a href="/api/ranges">/api/ranges</a>: where everything lives</li>
         <li><a href="/api/load">/api/load</a>, <a href="/api/forecasts">/api/forecasts</a>: load now and to come</li>
-        <li><a href="/api/plans">/api/plans</a>, <a href="/api/migrations">/api/migrations</a>: what is planned and under way</li>
+        <li><a href="/api/plans">/api/plans</a>, <a href="/api/migrations">/api/migrations</a>,
+            <a href="/api/redirections">/api/redirections</a>: what is planned and under way, and whom it concerned</li>
         <li><a href="/api/version">/api/version</a></li>
         </ul>
         <p>Commands: connect to database <code>shardproxy</code> with psql and type <code>HELP;</code></p>

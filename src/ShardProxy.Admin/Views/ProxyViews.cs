@@ -29,6 +29,10 @@ internal sealed class ProxyViews(AdminBackend backend)
             p.Node, p.Database, p.User, p.Idle, p.Leased, p.Opening, p.Waiting, p.Maximum, p.WaitedTotal, p.MaxWaitMs, p.Minimum, p.Reserve,
             p.ReserveInUse, p.LongestWaitMs, p.Opened, p.Closed, p.Errors, p.Timeouts, p.IsPaused, p.IsWorkspace))]);
 
+    public ViewTable Redirections() => new(
+        [Time("time"), Integer("range"), Text("shape"), Text("from"), Text("to"), Text("reason"), Number("held_ms")],
+        [.. backend.DataPlane.Redirections().Select(r => Row(r.At, r.RangeId, r.Shape, r.From, r.To, r.Reason, Math.Round(r.HeldMs, 3)))]);
+
     public ViewTable Statements() => new(
         [
             Text("fingerprint"), Text("statement"), Text("route"), Integer("calls"), Integer("errors"), Integer("rows"), Number("total_ms"), Number("mean_ms"),

@@ -69,7 +69,7 @@ internal static class NodeSchema
                 IF NOT passes THEN
                     PERFORM pg_advisory_xact_lock_shared(1397247056, TG_ARGV[0]::int);
                     IF pg_sequence_last_value(TG_ARGV[2]::oid::regclass) IS DISTINCT FROM 1 THEN
-                        RAISE EXCEPTION USING ERRCODE = 'P0004', CONSTRAINT = 'shardproxy_gate',
+                        RAISE EXCEPTION USING ERRCODE = 'P0004', CONSTRAINT = 'shardproxy_gate:' || TG_ARGV[0],
                             MESSAGE = 'range ' || TG_ARGV[0] || ' is not served by this node',
                             HINT = 'Connect through ShardProxy, or try again.';
                     END IF;

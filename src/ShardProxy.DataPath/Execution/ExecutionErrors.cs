@@ -43,6 +43,9 @@ internal static class ExecutionErrors
     public static readonly ShardProxyError FencedTooOften = new(
         "40001", "SHP-403", "the statement met a closed write gate again and again", "Retry the transaction.");
 
+    public static readonly ShardProxyError Fenced = new(
+        "40001", "SHP-403", "the statement met a closed write gate: rows that it writes have moved, or are moving, to another node", "Retry the transaction.");
+
     public static readonly ShardProxyError ConformingStrings = new(
         "0A000", "SHP-410", "standard_conforming_strings cannot be turned off behind the proxy", "Write E'…' for strings with backslash escapes.");
 }

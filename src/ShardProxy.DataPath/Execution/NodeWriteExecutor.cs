@@ -226,17 +226,19 @@ internal sealed class NodeWriteExecutor
     // A closed gate: the statement has met a range that is being cut over. Outside a block nothing of it is left and it can be routed again.
     private void Fail(byte[] error)
     {
-        if (!ReplyRelay.IsGateError(ErrorFields.Read(error)))
+        var fields = ErrorFields.Read(error);
+        if (!FencedStatement.IsGateError(fields))
         {
             _session.Fail(error);
         }
         else if (_isInBlock || _hasForwarded)
         {
-            _session.Fail(ExecutionErrors.FencedTooOften);
+            FencedStatement.Refuse(_session, _shape, fields, _table);
         }
         else
         {
             _isFenced = true;
+            FencedStatement.Stop(_session, fields, _table);
         }
     }
 }

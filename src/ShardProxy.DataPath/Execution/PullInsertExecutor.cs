@@ -167,9 +167,10 @@ internal sealed class PullInsertExecutor
 
     private void Fail(byte[] error)
     {
-        if (ReplyRelay.IsGateError(ErrorFields.Read(error)))
+        var fields = ErrorFields.Read(error);
+        if (FencedStatement.IsGateError(fields))
         {
-            _session.Fail(ExecutionErrors.FencedTooOften);
+            FencedStatement.Refuse(_session, _shape, fields, _table);
         }
         else
         {

@@ -231,17 +231,19 @@ internal sealed class RowMoveExecutor
     // A closed gate: outside a block nothing of it is left and it can be routed again.
     private void Fail(byte[] error)
     {
-        if (!ReplyRelay.IsGateError(ErrorFields.Read(error)))
+        var fields = ErrorFields.Read(error);
+        if (!FencedStatement.IsGateError(fields))
         {
             _session.Fail(error);
         }
         else if (_isInBlock || _hasForwarded)
         {
-            _session.Fail(ExecutionErrors.FencedTooOften);
+            FencedStatement.Refuse(_session, _shape, fields, _table);
         }
         else
         {
             _isFenced = true;
+            FencedStatement.Stop(_session, fields, _table);
         }
     }
 

@@ -32,7 +32,7 @@ internal readonly record struct Dispatch(RoutePlan Plan, RoutingTable Table, int
 /// </summary>
 internal static class StatementDispatch
 {
-    /// <summary>The fast path: no wait. Returns false when the statement has to be held.</summary>
+    /// <summary>The fast path: no wait. Returns false when the statement has to be held; <paramref name="dispatch"/> then says by which plan and table.</summary>
     public static bool TryDispatch(Session session, StatementShape shape, in KeyInput input, out Dispatch dispatch, out RoutingTable table)
     {
         while (true)
@@ -72,7 +72,8 @@ internal static class StatementDispatch
             int[]? rowNodes = null;
             if (plan.IsChanging || ((plan.WaitsForMoves || plan.ReferencingGroups.Length > 0) && HasMoves(plan, table)))
             {
-                dispatch = default;
+                session.Touches.Clear();
+                dispatch = new Dispatch(plan, table, 0, null, null);
                 return false;
             }
 
@@ -97,7 +98,7 @@ internal static class StatementDispatch
                     switch (Router.Route(plan, input, table, session.Activity, session.Touches, out nodeId, out hash, out var error))
                     {
                         case KeyRoute.Hold:
-                            dispatch = default;
+                            dispatch = new Dispatch(plan, table, 0, null, null);
                             return false;
                         case KeyRoute.Refused when plan.Otherwise is { } several:
                             owners = Router.Owners(plan, input, table);
@@ -134,7 +135,7 @@ internal static class StatementDispatch
 
                     if (IsHeld(session, table))
                     {
-                        dispatch = default;
+                        dispatch = new Dispatch(plan, table, 0, null, null);
                         return false;
                     }
 
@@ -150,7 +151,7 @@ internal static class StatementDispatch
                     TouchGroups(session, plan);
                     if (IsHeld(session, table))
                     {
-                        dispatch = default;
+                        dispatch = new Dispatch(plan, table, 0, null, null);
                         return false;
                     }
 
@@ -173,15 +174,17 @@ internal static class StatementDispatch
 
     /// <summary>Routes, waiting as long as the options allow. Text and parameters are read again after every wait.</summary>
     public static ValueTask<Dispatch> DispatchAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters) =>
-        TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out var table)
+        TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out _)
             ? new ValueTask<Dispatch>(dispatch)
-            : WaitAsync(session, shape, text, literals, parameters, table);
+            : WaitAsync(session, shape, text, literals, parameters, dispatch);
 
     private static async ValueTask<Dispatch> WaitAsync(
-        Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters, RoutingTable table)
+        Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters, Dispatch held)
     {
         var services = session.Services;
         var started = services.Time.GetTimestamp();
+        var cause = HoldCause.Of(session, held);
+        var table = held.Table;
         session.SetState("held");
         services.Counters.BeginHold();
         try
@@ -191,7 +194,9 @@ internal static class StatementDispatch
                 var left = services.Options.HoldTimeout - services.Time.GetElapsedTime(started);
                 if (left <= TimeSpan.Zero)
                 {
-                    return new Dispatch(RoutePlanner.Refuse(table, RoutingErrors.HoldTimeout), table, 0, null, RoutingErrors.HoldTimeout);
+                    var refused = new Dispatch(RoutePlanner.Refuse(table, RoutingErrors.HoldTimeout), table, 0, null, RoutingErrors.HoldTimeout);
+                    cause.Note(session, shape, refused, services.Time.GetElapsedTime(started));
+                    return refused;
                 }
 
                 try
@@ -209,6 +214,7 @@ internal static class StatementDispatch
 
                 if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out table))
                 {
+                    cause.Note(session, shape, dispatch, services.Time.GetElapsedTime(started));
                     return dispatch;
                 }
             }
@@ -245,11 +251,15 @@ internal static class StatementDispatch
         return false;
     }
 
+    /// <summary>Statements of that plan wait for the end of that move, whatever keys they have.</summary>
+    public static bool WaitsFor(RoutePlan plan, RangeMove move) =>
+        (plan.WaitsForMoves && (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))) || plan.ReferencingGroups.Contains(move.GroupId);
+
     private static bool HasMoves(RoutePlan plan, RoutingTable table)
     {
         foreach (var move in table.Moves)
         {
-            if ((plan.WaitsForMoves && (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))) || plan.ReferencingGroups.Contains(move.GroupId))
+            if (WaitsFor(plan, move))
             {
                 return true;
             }

@@ -391,9 +391,10 @@ internal sealed class WritingWithExecutor
 
     private void Fail(byte[] error)
     {
-        if (ReplyRelay.IsGateError(ErrorFields.Read(error)))
+        var fields = ErrorFields.Read(error);
+        if (FencedStatement.IsGateError(fields))
         {
-            _session.Fail(ExecutionErrors.FencedTooOften);
+            FencedStatement.Refuse(_session, _shape, fields, _table);
         }
         else
         {

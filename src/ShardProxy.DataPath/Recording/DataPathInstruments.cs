@@ -43,6 +43,8 @@ internal sealed class DataPathInstruments : IDisposable
         _meter.CreateObservableGauge(MetricCatalog.ShapeCount.Name, () => (long)plane.Analyzer.ShapeCount);
         _meter.CreateObservableGauge(MetricCatalog.HeldStatements.Name, () => counters.HeldNow);
         _meter.CreateObservableCounter(MetricCatalog.HeldStatementsTotal.Name, () => counters.Held);
+        Counter(MetricCatalog.Redirections, () => plane.RedirectionTotals().Select(r => Of(
+            r.Count, ("range", r.RangeId == 0 ? "none" : r.RangeId.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("reason", r.Reason))));
         Counter(MetricCatalog.DistributedTransactions, () =>
         [
             Of(counters.TwoPhaseCommits, ("outcome", "committed")), Of(counters.TwoPhaseAborts, ("outcome", "aborted")), Of(counters.InDoubt, ("outcome", "in_doubt")),

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Text;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Types;
 using ShardProxy.Model.Fleet;
@@ -58,6 +59,9 @@ internal sealed class ReplyRelay(PipeWriter client)
     /// <summary>The gate's error was held back: the statement had no effect and the client knows nothing of it.</summary>
     public bool GateErrorHeld { get; private set; }
 
+    /// <summary>The client got 40001 in place of the error of a closed write gate: its range, 0 when it names none. Whoever counts the statement clears it.</summary>
+    public int? FencedRange { get; set; }
+
     /// <summary>What the client was last told of its parameters; null before login is over.</summary>
     public ReportedParameters? Told { get; set; }
 
@@ -101,6 +105,7 @@ internal sealed class ReplyRelay(PipeWriter client)
         Error = null;
         HasForwarded = false;
         GateErrorHeld = false;
+        FencedRange = null;
         HasUnknownType = false;
 
         // Within a block a request that comes too late meets the next statement.
@@ -422,13 +427,18 @@ internal sealed class ReplyRelay(PipeWriter client)
             return false;
         }
 
-        if (HoldsGateError && !HasForwarded && IsGateError(fields))
+        if (FencedStatement.IsGateError(fields) && (owed.Count == 0 || !owed.Peek().IsHidden))
         {
-            GateErrorHeld = true;
+            // Planned again where nothing has happened yet, else the client's to repeat.
+            GateErrorHeld = HoldsGateError && !HasForwarded;
+            FencedRange = GateErrorHeld ? null : GateMarker.RangeOf(fields.Constraint);
+            _instead = GateErrorHeld ? null : ExecutionErrors.Fenced;
+            SkipToSync(server, owed);
+            return false;
         }
 
         SkipToSync(server, owed);
-        return !GateErrorHeld;
+        return true;
     }
 
     private static void SkipToSync(ServerConnection server, ReplyQueue owed)
@@ -438,10 +448,6 @@ internal sealed class ReplyRelay(PipeWriter client)
             server.SkipsToSync = true;
         }
     }
-
-    // The error of a closed write gate (DESIGN section 6, "The gate").
-    public static bool IsGateError(ErrorFields error) =>
-        string.Equals(error.SqlState, GateMarker.SqlState, StringComparison.Ordinal) && error.Constraint.StartsWith(GateMarker.ConstraintName, StringComparison.Ordinal);
 
     /// <summary>Notes a ParameterStatus.</summary>
     public void TakeParameter(ServerConnection server, in ReadOnlySequence<byte> payload, bool isHidden)

@@ -132,10 +132,11 @@ internal sealed class ServerPipeline(Session session)
 
     private void AccountExecuted()
     {
+        var left = _executed.Count;
         foreach (var (statement, dispatch, server, started) in _executed)
         {
             _changesSchema |= dispatch.Plan.ChangesSchema;
-            StatementAccounting.Account(session, statement.Shape, dispatch, server.Node, started, started);
+            StatementAccounting.Account(session, statement.Shape, dispatch, server.Node, started, started, isLast: --left == 0);
         }
 
         LeavesState = false;

@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Login;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
@@ -141,6 +142,9 @@ internal sealed class Session
 
     /// <summary>The node for a statement: its cursor's, or the one it was routed to.</summary>
     public Node NodeFor(StatementShape shape, Node routed) => (CursorNodes.Concerns(shape) ? (Cursors ??= new CursorNodes()).Find(this, shape) : null) ?? routed;
+
+    /// <summary>Set while the statement at hand is to be planned again because a closed write gate has stopped it.</summary>
+    public Fence? Fence { get; set; }
 
     /// <summary>Custom parameters to look up when the servers are asked.</summary>
     public CustomParameters CustomParameters { get; } = new();

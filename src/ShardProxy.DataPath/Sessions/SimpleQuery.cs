@@ -174,6 +174,7 @@ internal sealed class SimpleQuery(Session session)
         {
             var started = fences == 0 ? session.StateSince : session.Services.Time.GetTimestamp();
             var dispatch = await StatementDispatch.DispatchAsync(session, shape, text, session.Literals, null).ConfigureAwait(false);
+            FencedStatement.Release(session, shape, dispatch);
             if (dispatch.Error is not null)
             {
                 await RefusedStatement.TellAsync(session, dispatch.Error, dispatch.Table, shape, text[start..]).ConfigureAwait(false);
@@ -213,7 +214,7 @@ internal sealed class SimpleQuery(Session session)
             }
 
             session.Services.Counters.AddReplanned();
-            await WaitForNewTableAsync(dispatch).ConfigureAwait(false);
+            await FencedStatement.WaitForNewTableAsync(session, dispatch).ConfigureAwait(false);
         }
     }
 
@@ -263,6 +264,7 @@ internal sealed class SimpleQuery(Session session)
         relay.HoldsGateError = false;
         if (outcome == SingleOutcome.Fenced)
         {
+            FencedStatement.Stop(session, relay.Error!, dispatch.Table);
             relay.Reset(session.Transaction.State != BlockState.Idle);
             return outcome;
         }
@@ -479,22 +481,5 @@ internal sealed class SimpleQuery(Session session)
         }
 
         return false;
-    }
-
-    private async ValueTask WaitForNewTableAsync(Dispatch dispatch)
-    {
-        try
-        {
-            await session.Services.Holder.WaitForNewerAsync(dispatch.Table.Epoch)
-                .WaitAsync(TimeSpan.FromMilliseconds(100), session.Services.Time, session.Connection.Closed).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            // The gate may have been reopened by an abort: try again as it is.
-        }
-        catch (OperationCanceledException)
-        {
-            throw new ClientGoneException();
-        }
     }
 }

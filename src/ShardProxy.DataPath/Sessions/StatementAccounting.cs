@@ -14,7 +14,8 @@ internal static class StatementAccounting
     /// <param name="node">Where it ran.</param>
     /// <param name="started">Timestamp at which the proxy had read it.</param>
     /// <param name="sent">Timestamp at which it was sent to the server.</param>
-    public static void Account(Session session, StatementShape shape, in Dispatch dispatch, Node node, long started, long sent)
+    /// <param name="isLast">No other statement was sent with it that is still to be counted.</param>
+    public static void Account(Session session, StatementShape shape, in Dispatch dispatch, Node node, long started, long sent, bool isLast = true)
     {
         var time = session.Services.Time;
         var now = time.GetTimestamp();
@@ -27,6 +28,13 @@ internal static class StatementAccounting
         var groupId = dispatch.Hash is null ? 0 : dispatch.Plan.GroupId;
         var hash = dispatch.Hash ?? 0;
         var rangeId = groupId == 0 ? 0 : dispatch.Table.Group(groupId).Locate(hash).Id;
+        if (relay.FencedRange is { } fenced && (isLast || (dispatch.Plan.IsWrite && rangeId == fenced)))
+        {
+            relay.FencedRange = null;
+            session.Services.Counters.AddRefused(ExecutionErrors.Fenced.Code);
+            FencedStatement.NoteRefused(session, shape, fenced, dispatch.Table);
+        }
+
         session.Services.Recorder.Record(node, groupId, rangeId, hash, dispatch.Plan.IsWrite, relay.Rows, relay.Bytes, busy, wait, isError);
     }
 

@@ -126,6 +126,10 @@ public static class MetricCatalog
     public static readonly MetricDefinition HeldStatementsTotal = DataPath(
         "shardproxy_held_statements_total", MetricType.Counter, "statements", "Statements held because their range was being cut over.");
 
+    public static readonly MetricDefinition Redirections = DataPath(
+        "shardproxy_redirections_total", MetricType.Counter, "statements", "Statements that were held, read ahead or fenced because a range moved, by range (none: a whole table) and reason.", "range", "reason")
+        .Bounded(2 * RangeSeries);
+
     public static readonly MetricDefinition DistributedTransactions = DataPath(
         "shardproxy_distributed_transactions_total", MetricType.Counter, "transactions", "Transactions over several nodes by outcome (committed, aborted, in_doubt).", "outcome");
 
@@ -224,7 +228,7 @@ public static class MetricCatalog
         PoolConnections, PoolWaiting, PoolReserve, PoolLongestWait, PoolsPaused, PoolWaitSeconds, PoolTimeouts,
         ConnectAttempts, ConnectFailures, RetryDelay,
         ShapeHits, ShapeMisses, ShapeCount,
-        Epoch, HeldStatements, HeldStatementsTotal, DistributedTransactions,
+        Epoch, HeldStatements, HeldStatementsTotal, Redirections, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,
         Migrations, MigrationRowsCopied, MigrationRowsVerified, MigrationStall, MigrationProgress, Ranges, NodeUp, SchemaDrift,
         ProcessCpu, ProcessMemory, ProcessStart, ProcessThreads, GcCollections, GcPause, GcAllocated, GcHeap, ThreadPoolQueue, DroppedSeries,

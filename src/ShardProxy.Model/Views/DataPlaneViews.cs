@@ -67,6 +67,9 @@ public interface IDataPlaneView
     /// <summary>Shapes with the most calls first, at most <paramref name="limit"/>.</summary>
     ImmutableArray<StatementSnapshot> Statements(int limit);
 
+    /// <summary>The last statements that were held, read ahead or fenced because a range moved; the newest last.</summary>
+    ImmutableArray<RedirectionSnapshot> Redirections();
+
     /// <summary>
     /// The route a statement would take now, as text lines for EXPLAIN ROUTE; runs nothing. Refusals are lines too.
     /// </summary>

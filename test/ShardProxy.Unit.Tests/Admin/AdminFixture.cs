@@ -138,6 +138,11 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
 
     public ImmutableArray<StatementSnapshot> Statements(int limit) => [new("f00d", "SELECT $1", "ToNode", 10, 1, 10, 5, 0.5, 2)];
 
+    public ImmutableArray<RedirectionSnapshot> RedirectionList { get; set; } =
+        [new(Noon, 2, "UPDATE t SET v = $1 WHERE id = $2", "node1", "node2", RedirectionReasons.Held, 12.3456), new(Noon, null, "SELECT $1", "node1", null, RedirectionReasons.HoldTimeout, 60_000)];
+
+    public ImmutableArray<RedirectionSnapshot> Redirections() => RedirectionList;
+
     public ImmutableArray<string> ExplainRoute(string sql)
     {
         Asked.Add($"explain {sql}");

@@ -34,7 +34,7 @@ internal static class ConsoleGrammar
         new("SHOW MIGRATIONS", "SHOW MIGRATIONS", "Lists migrations with progress."),
         new("SHOW DRIFT", "SHOW DRIFT", "Lists where sharded and replicated tables differ between the nodes."),
         new("SHOW PROXIES", "SHOW PROXIES", "Lists the proxies that share the catalog, which of them leads, and which are silent."),
-        new("SHOW REDIRECTIONS", "SHOW REDIRECTIONS", "Lists redirections.", IsAvailable: false),
+        new("SHOW REDIRECTIONS", "SHOW REDIRECTIONS", "Lists the last statements that were held, read ahead or fenced because a range moved."),
         new("SHOW ALERTS", "SHOW ALERTS", "Lists alerts.", IsAvailable: false),
         new("SHOW SESSIONS", "SHOW SESSIONS", "Lists client sessions."),
         new("SHOW POOLS", "SHOW POOLS", "Lists server connection pools."),

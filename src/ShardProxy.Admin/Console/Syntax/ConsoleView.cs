@@ -13,6 +13,7 @@ internal enum ConsoleView
     Migrations,
     Drift,
     Proxies,
+    Redirections,
     Sessions,
     Pools,
     Statements,

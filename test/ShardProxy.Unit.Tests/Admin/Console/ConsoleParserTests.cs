@@ -89,7 +89,6 @@ internal sealed class ConsoleParserTests
     [TestCase("REMOVE NODE n", "REMOVE NODE")]
     [TestCase("SHOW GRAPH", "SHOW GRAPH")]
     [TestCase("SHOW HOT KEYS", "SHOW HOT KEYS")]
-    [TestCase("SHOW REDIRECTIONS", "SHOW REDIRECTIONS")]
     [TestCase("SHOW ALERTS", "SHOW ALERTS")]
     public void StatementsOfLaterVersionsParse(string text, string name) => Assert.That(ConsoleParser.Parse(text), Is.EqualTo(new UnavailableStatement(name)));
 

@@ -66,6 +66,7 @@ internal sealed class AdminHttpServerTests
     [TestCase("/api/migrations", 2, "rows_done")]
     [TestCase("/api/drift", 1, "difference")]
     [TestCase("/api/proxies", 2, "role")]
+    [TestCase("/api/redirections", 2, "held_ms")]
     [TestCase("/api/version", 1, "proxy_id")]
     public async Task ViewsAreServedAsJson(string page, int rows, string property)
     {
