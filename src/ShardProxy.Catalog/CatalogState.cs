@@ -41,6 +41,11 @@ public sealed record CatalogState
 
     public int NextMigrationId { get; init; } = 1;
 
+    /// <summary>
+    /// Part of the names of slots, publications and subscriptions, so that two clusters of proxies may share a server; lower-case letters and digits, given once, or empty.
+    /// </summary>
+    public string ClusterTag { get; init; } = "";
+
     /// <summary>The state as the data path reads it.</summary>
     public RoutingTable ToRoutingTable() => new(Epoch, PlacementVersion, Nodes, Groups, Tables, Moves, OpaqueRelations, OpaqueFunctions) { Schema = Schema };
 

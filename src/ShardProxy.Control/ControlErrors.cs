@@ -27,13 +27,19 @@ internal static class ControlErrors
         "42704", "SHP-504", $"migration {id} is not running", "SHOW MIGRATIONS lists them.");
 
     public static ShardProxyError PastCommitPoint(int id) => new(
-        "55000", "SHP-505", $"migration {id} has passed its commit point", "Move the range back instead.");
+        "55000", "SHP-505", $"migration {id} has passed its commit point", "ROLLBACK MIGRATION brings the range back.");
 
     public static ShardProxyError MigrationFailed(int id, string reason) => new(
         "58000", "SHP-506", $"migration {id} failed", "The range is served from where it was before; nothing was lost. Try again.", reason);
 
     public static ShardProxyError MigrationCancelled(int id) => new(
         "57014", "SHP-507", $"migration {id} was cancelled", "The range is served from where it was before.");
+
+    public static ShardProxyError CannotRollBack(int id, string why, string hint) => new(
+        "55000", "SHP-519", $"migration {id} cannot be rolled back: {why}", hint);
+
+    public static ShardProxyError RollbackFailed(int id, string reason) => new(
+        "58000", "SHP-520", $"the rollback of migration {id} failed", "The range is served by the migration's target as before; nothing was lost. Try again.", reason);
 
     public static ShardProxyError Preflight(string message, string hint) => new("55000", "SHP-508", message, hint);
 

@@ -130,6 +130,11 @@ public sealed class ControlPlane : IAsyncDisposable
         string? schema, string table, ImmutableArray<string> keyColumns, ShardingMethod method, QualifiedName? colocateWith, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
+        if (colocateWith is { } other && (await _catalog.LoadAsync(cancellationToken)).FindTable(other) is { } beside)
+        {
+            await _migrations.CloseWindowsAsync(r => r.GroupId == beside.GroupId, cancellationToken);
+        }
+
         var result = await _tables.ShardAsync(schema, table, keyColumns, method, colocateWith, cancellationToken);
         await _schema.RefreshAsync(cancellationToken);
         return result;
@@ -148,6 +153,7 @@ public sealed class ControlPlane : IAsyncDisposable
     public async Task<int> SplitAsync(int rangeId, long at, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
+        await _migrations.CloseWindowsAsync(r => r.RangeId == rangeId, cancellationToken);
         return await _ranges.SplitAsync(rangeId, at, cancellationToken);
     }
 
@@ -155,6 +161,7 @@ public sealed class ControlPlane : IAsyncDisposable
     public async Task<int> SplitAtKeyAsync(int rangeId, ImmutableArray<string> key, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
+        await _migrations.CloseWindowsAsync(r => r.RangeId == rangeId, cancellationToken);
         return await _ranges.SplitAtAsync(rangeId, await new KeyBoundReader(_catalog, _connections).ReadAsync(rangeId, key, cancellationToken), cancellationToken);
     }
 
@@ -162,6 +169,7 @@ public sealed class ControlPlane : IAsyncDisposable
     public async Task<int> MergeAsync(int firstId, int secondId, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
+        await _migrations.CloseWindowsAsync(r => r.RangeId == firstId || r.RangeId == secondId, cancellationToken);
         return await _ranges.MergeAsync(firstId, secondId, cancellationToken);
     }
 
@@ -174,6 +182,16 @@ public sealed class ControlPlane : IAsyncDisposable
 
     /// <summary>CANCEL MIGRATION. Waits until everything of it is gone.</summary>
     public Task CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => _migrations.CancelAsync(migrationId, cancellationToken);
+
+    /// <summary>ROLLBACK MIGRATION. With <paramref name="wait"/> until the range is back; cancelling ends only the wait.</summary>
+    public async Task<MoveResult> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        var rollback = _migrations.RollbackAsync(migrationId, wait ? cancellationToken : CancellationToken.None);
+
+        // What is refused at once is told at once.
+        return wait || rollback.IsCompleted ? await rollback : new MoveResult(migrationId, null, null);
+    }
 
     /// <summary>SHOW MIGRATIONS, by id.</summary>
     public async Task<ImmutableArray<MigrationView>> ListMigrationsAsync(CancellationToken cancellationToken) =>
@@ -214,6 +232,7 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <exception cref="ShardProxyException">SHP-515: something is being moved or placed just now; nothing has changed.</exception>
     public async Task SuspendAsync(CancellationToken cancellationToken)
     {
+        await _migrations.CloseWindowsAsync(_ => true, cancellationToken);
         lock (_lock)
         {
             if (_changing > 0 || _migrations.IsAtWork)

@@ -36,6 +36,9 @@ internal sealed record DataPathServices(
     /// <summary>What clients do to roles.</summary>
     public required RoleChanges RoleChanges { get; init; }
 
+    /// <summary>Rollback windows that statements wait for.</summary>
+    public required MoveWishes MoveWishes { get; init; }
+
     /// <summary>What every write to a replicated table passes.</summary>
     public ReplicatedWriteGuard ReplicatedWrites { get; } = new();
 

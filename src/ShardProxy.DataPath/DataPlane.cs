@@ -78,6 +78,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant(), new SequenceBlocks(sequences, time))
         {
             RoleChanges = roleChanges,
+            MoveWishes = new MoveWishes(time),
         };
         _explainer = new RouteExplainer(_services);
         _control = new DataPlaneControl(_services, _registry);
@@ -250,6 +251,9 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         [await _services.Board.PublishAsync(_options.ProxyId, table, scope, deadline, cancellationToken).ConfigureAwait(false)];
 
     public ValueTask<long> OldestTransactionOnRangeMsAsync(int rangeId, CancellationToken cancellationToken) => new(_services.Board.OldestOnRangeMs(rangeId));
+
+    /// <inheritdoc />
+    public ImmutableArray<int> MovesInTheWay => _services.MoveWishes.Current;
 
     public ImmutableArray<SessionSnapshot> Sessions() => _registry.Snapshots();
 

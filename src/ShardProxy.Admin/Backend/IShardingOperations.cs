@@ -29,4 +29,7 @@ public interface IShardingOperations
 
     /// <summary>Asks a migration to stop and undo what it did; returns when it has.</summary>
     ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken);
+
+    /// <summary>Brings the range of a migration that is done back to where it was. Returns when done unless <paramref name="wait"/> is false.</summary>
+    ValueTask<OperationOutcome> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken);
 }

@@ -9,6 +9,7 @@ internal static class RangeStates
     {
         null => "active",
         MovePhase.Ghosts => "moving",
+        MovePhase.Reversible => "reversible",
         MovePhase.Holding or MovePhase.Releasing => "held",
         _ => throw new ArgumentOutOfRangeException(nameof(move)),
     };

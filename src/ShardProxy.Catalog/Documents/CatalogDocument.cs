@@ -29,6 +29,9 @@ internal sealed record CatalogDocument
 
     public required int NextMigrationId { get; init; }
 
+    /// <summary>Distinguishes this catalog's objects on a node from another's; empty in catalogs of before.</summary>
+    public string ClusterTag { get; init; } = "";
+
     public ImmutableArray<NodeDocument> Nodes { get; init; } = [];
 
     public ImmutableArray<GroupDocument> Groups { get; init; } = [];
@@ -94,4 +97,7 @@ internal sealed record ColumnDocument(string Name, uint Type, int Modifier, bool
 internal sealed record TableDocument(
     string Schema, string Name, int Placement, int Group, ImmutableArray<int> Key, ImmutableArray<ColumnDocument> Columns, bool Changing);
 
-internal sealed record MoveDocument(int Migration, int Group, int Range, int Source, int Target, int Phase);
+internal sealed record MoveDocument(int Migration, int Group, int Range, int Source, int Target, int Phase)
+{
+    public long HeldSince { get; init; }
+}

@@ -41,6 +41,7 @@ internal static class CatalogDocuments
         NextGroupId = state.NextGroupId,
         NextRangeId = state.NextRangeId,
         NextMigrationId = state.NextMigrationId,
+        ClusterTag = state.ClusterTag,
         Nodes = [.. state.Nodes.Select(n => new NodeDocument(n.Id, n.Name, n.Host, n.Port, n.Capacity, n.IsHome))],
         Groups = [.. state.Groups.Select(g => new GroupDocument(
             g.Id, g.Name, (int)g.Method, [.. g.KeyTypes.Select(k => (int)k)], [.. g.Ranges.Select(r => new RangeDocument(r.Id, r.From, r.To, r.NodeId))],
@@ -58,7 +59,7 @@ internal static class CatalogDocuments
                 DefaultIdentity = c.Default?.Identity ?? ' ',
             })],
             t.IsChanging))],
-        Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase))],
+        Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase) { HeldSince = m.HeldSince })],
         OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
         OpaqueFunctions = state.OpaqueFunctions,
         Views = [.. state.Schema.Views.Select(v => new ViewDocument(v.Name.Schema, v.Name.Name, v.Sql, v.Readers))],
@@ -77,6 +78,7 @@ internal static class CatalogDocuments
         NextGroupId = document.NextGroupId,
         NextRangeId = document.NextRangeId,
         NextMigrationId = document.NextMigrationId,
+        ClusterTag = document.ClusterTag,
         Nodes = [.. document.Nodes.Select(n => new Node(n.Id, n.Name, n.Host, n.Port, n.Capacity, n.Home))],
         Groups = [.. document.Groups.Select(g => new TableGroup(
             g.Id,
@@ -97,7 +99,7 @@ internal static class CatalogDocuments
             })],
             IsChanging = t.Changing,
         })],
-        Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase))],
+        Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase) { HeldSince = m.HeldSince })],
         OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],
         OpaqueFunctions = document.OpaqueFunctions,
         Schema = new SchemaKnowledge(

@@ -33,6 +33,9 @@ public sealed record ProxyRecord
     /// <summary>It moves ranges and places tables, for people.</summary>
     public bool Leads { get; init; }
 
+    /// <summary>Migrations whose rollback window clients wait for here.</summary>
+    public ImmutableArray<int> InTheWay { get; init; } = [];
+
     /// <summary>UTC.</summary>
     public DateTimeOffset StartedAt { get; init; }
 

@@ -22,6 +22,18 @@ public sealed record MigrationRecord
     /// <summary>The step being done inside the state, for people.</summary>
     public string Step { get; init; } = "";
 
+    /// <summary>Counts from 1: a control plane that finds a migration unfinished takes everything back and begins it again, under other names.</summary>
+    public int Attempt { get; init; } = 1;
+
+    /// <summary>The range is on its way back to the source.</summary>
+    public bool IsBackward { get; init; }
+
+    /// <summary>Written before the clean-up: the target owns the range, so that clean-up is of the source.</summary>
+    public bool HasArrived { get; init; }
+
+    /// <summary>Until when the way back is kept open, once the target owns the range.</summary>
+    public DateTimeOffset? ReversibleUntil { get; init; }
+
     /// <summary>Fencing token of the control plane that runs it.</summary>
     public long FencingToken { get; init; }
 

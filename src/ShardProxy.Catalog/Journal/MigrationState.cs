@@ -15,8 +15,11 @@ public enum MigrationState
     CleaningUp,
     Done,
 
-    /// <summary>For the rollback window of the reverse stream.</summary>
+    /// <summary>The range was brought back to the source.</summary>
     RolledBack,
     Failed,
     Cancelled,
+
+    /// <summary>The target owns the range and the rollback window is open: shown as <c>done</c>.</summary>
+    Reversible,
 }

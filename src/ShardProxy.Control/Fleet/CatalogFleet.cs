@@ -63,6 +63,8 @@ public sealed class CatalogFleet(IProxyFleet own, FleetRoster roster, TimeProvid
     // A hint for picking the moment: the others' transactions show in their answers.
     public ValueTask<long> OldestTransactionOnRangeMsAsync(int rangeId, CancellationToken cancellationToken) => own.OldestTransactionOnRangeMsAsync(rangeId, cancellationToken);
 
+    public ImmutableArray<int> MovesInTheWay => [.. own.MovesInTheWay.Union(roster.Others.Where(p => !p.IsExpelled).SelectMany(p => p.InTheWay))];
+
     private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {
         try

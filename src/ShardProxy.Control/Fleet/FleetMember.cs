@@ -175,7 +175,7 @@ public sealed class FleetMember : IAsyncDisposable
                     await FollowAsync(cancellationToken);
                 }
 
-                if (!await TryTellAsync(r => r with { Beat = r.Beat + 1, Leads = _leads() }, cancellationToken))
+                if (!await TryTellAsync(r => r with { Beat = r.Beat + 1, Leads = _leads(), InTheWay = _own.MovesInTheWay }, cancellationToken))
                 {
                     await RejoinAsync(_identity.Instance);
                 }

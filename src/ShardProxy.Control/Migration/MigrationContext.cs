@@ -13,6 +13,7 @@ namespace ShardProxy.Control.Migration;
 internal sealed class MigrationContext
 {
     private int _lastMarker;
+    private string _step = "";
 
     public MigrationContext(
         MigrationJournalEntry journal, CatalogState state, NodeConnections connections, RoutingCatalog catalog, IProxyFleet fleet, MigrationOptions options)
@@ -23,6 +24,7 @@ internal sealed class MigrationContext
         Fleet = fleet;
         Options = options;
         Jitter = new Random(options.Seed ^ journal.Record.Id);
+        Names = new MigrationNames(state.ClusterTag, journal.Record.Id, journal.Record.Attempt);
         Source = state.Nodes.Single(n => n.Id == journal.Record.SourceNodeId);
         Target = state.Nodes.Single(n => n.Id == journal.Record.TargetNodeId);
         Range = state.FindRange(RangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(RangeId));
@@ -34,7 +36,12 @@ internal sealed class MigrationContext
 
     public int RangeId => Journal.Record.RangeId;
 
+    public MigrationNames Names { get; }
+
     public MigrationJournalEntry Journal { get; }
+
+    /// <summary>Called before each step; tests make it fail.</summary>
+    public Func<string, Task> BeforeStep { get; init; } = _ => Task.CompletedTask;
 
     public NodeConnections Connections { get; }
 
@@ -48,9 +55,26 @@ internal sealed class MigrationContext
 
     public TimeProvider Time => Connections.Time;
 
+    /// <summary>Where the range was before the migration.</summary>
     public Node Source { get; }
 
+    /// <summary>Where the migration brings it.</summary>
     public Node Target { get; }
+
+    /// <summary>The range is on its way back: the same protocol with the roles exchanged.</summary>
+    public bool IsBackward => Journal.Record.IsBackward;
+
+    /// <summary>The node that owns the range until the cutover at hand.</summary>
+    public Node From => IsBackward ? Target : Source;
+
+    /// <summary>The node that the cutover at hand makes the owner.</summary>
+    public Node To => IsBackward ? Source : Target;
+
+    /// <summary>The way back is kept open after the cutover.</summary>
+    public bool IsReversible => Options.RollbackWindow > TimeSpan.Zero;
+
+    /// <summary>Slot and publication on <see cref="From"/>, subscription on <see cref="To"/>.</summary>
+    public string StreamName => IsBackward ? Names.ReverseStream : Names.Stream;
 
     /// <summary>The process stops: what is undecided stays so, behind closed gates, until the next start.</summary>
     public CancellationToken StopToken { get; init; }
@@ -68,9 +92,15 @@ internal sealed class MigrationContext
     public int NextMarker() => Interlocked.Increment(ref _lastMarker);
 
     /// <summary>Journals the next step before it is done.</summary>
-    public ValueTask EnterAsync(MigrationState state, string step, CancellationToken cancellationToken) =>
-        Journal.WriteAsync(
-            r => r with
+    /// <param name="state">Which state it belongs to.</param>
+    /// <param name="step">Its name, for people and for tests.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <param name="change">What else the journal has to know from here on.</param>
+    public async Task EnterAsync(MigrationState state, string step, CancellationToken cancellationToken, Func<MigrationRecord, MigrationRecord>? change = null)
+    {
+        await LeaveAsync();
+        await Journal.WriteAsync(
+            r => (change?.Invoke(r) ?? r) with
             {
                 State = state,
                 Step = step,
@@ -80,6 +110,21 @@ internal sealed class MigrationContext
                 UpdatedAt = Time.GetUtcNow(),
             },
             cancellationToken);
+        _step = step;
+        await BeforeStep(step);
+        await (Options.AtStep?.Invoke(Id, step, false) ?? Task.CompletedTask);
+    }
+
+    /// <summary>The last step is done and the next not begun.</summary>
+    public async Task LeaveAsync()
+    {
+        if (_step.Length > 0 && Options.AtStep is { } atStep)
+        {
+            await atStep(Id, _step, true);
+        }
+
+        _step = "";
+    }
 
     /// <summary>Runs a step with a deadline of its own.</summary>
     /// <exception cref="ShardProxyException">SHP-510 when it did not end in time.</exception>
@@ -121,7 +166,9 @@ internal sealed class MigrationContext
 
     /// <summary>The end of a hold: the gate of the range's owner is open.</summary>
     public CatalogState? Release(CatalogState state) =>
-        state.FindMove(Id) is { Phase: MovePhase.Releasing } move ? state.WithMove(Id, move with { Phase = MovePhase.Ghosts }) : null;
+        state.FindMove(Id) is { Phase: MovePhase.Releasing } move
+            ? state.WithMove(Id, move with { Phase = IsReversible && !IsBackward && state.FindRange(RangeId)?.NodeId == Target.Id ? MovePhase.Reversible : MovePhase.Ghosts })
+            : null;
 
     /// <summary>Waits between tries, with jitter, so that two migrations do not step on each other for ever.</summary>
     public Task BackOffAsync(int attempt, TimeSpan first, TimeSpan longest, CancellationToken cancellationToken)

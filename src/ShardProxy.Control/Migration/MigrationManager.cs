@@ -42,8 +42,8 @@ public sealed class MigrationManager : IAsyncDisposable
     internal Func<int, string, Task> BeforeStep { get; set; } = (_, _) => Task.CompletedTask;
 
     /// <summary>
-    /// Reads the journal and ends whatever an earlier process left: back before the commit point, forward after it. Returns when clean-up
-    /// has been started; it goes on in the background as migrations of the queue.
+    /// Reads the journal and takes over whatever an earlier process left: what had passed its commit point is ended forward, what had not is taken back and then begun
+    /// again, and what waited goes on waiting. Returns when that has been started; it goes on in the background as migrations of the queue.
     /// </summary>
     /// <param name="fencingToken">Token of the lease under which this process runs migrations.</param>
     public async Task RecoverAsync(long fencingToken, CancellationToken cancellationToken)
@@ -72,16 +72,18 @@ public sealed class MigrationManager : IAsyncDisposable
             }
 
             await entry.WriteAsync(r => r with { FencingToken = fencingToken }, cancellationToken);
-            if (entry.Record.State == MigrationState.Queued || state.FindRange(entry.Record.RangeId) is null)
+            if (state.FindRange(entry.Record.RangeId) is null)
             {
-                await EndUnstartedAsync(job, MigrationState.Failed, "the control plane was restarted before it began", cancellationToken);
-                continue;
+                await EndUnstartedAsync(job, MigrationState.Failed, "the range does not exist any more", cancellationToken);
             }
-
-            var context = NewContext(job, state);
-            job.Context = context;
-            _ = FinishLeftoverAsync(job, new RangeMigrator(context, _admin));
+            else if (entry.Record.State != MigrationState.Queued)
+            {
+                job.Context = NewContext(job, state);
+                _ = FinishLeftoverAsync(job, job.Context);
+            }
         }
+
+        _ = PumpAsync();
     }
 
     /// <summary>Reads the journal of migrations that another process runs, for whoever looks at them here.</summary>
@@ -127,12 +129,84 @@ public sealed class MigrationManager : IAsyncDisposable
 
         await job.Cancel.CancelAsync();
         await PumpAsync();
-        await job.Over.WaitAsync(cancellationToken);
-        if (job.Record.State == MigrationState.Done)
+        await job.Arrived.WaitAsync(cancellationToken);
+        if (HasArrived(job.Record))
         {
             throw new ShardProxyException(ControlErrors.PastCommitPoint(migrationId));
         }
     }
+
+    /// <summary>
+    /// Brings a migration's range back to where it was: by one cutover while its rollback window is open, else by a move of its own. Waits until it is there; cancelling ends
+    /// only the wait.
+    /// </summary>
+    /// <returns>The move that did it where the window had closed, for a notice; or the error of what failed.</returns>
+    /// <exception cref="ShardProxyException">SHP-504 unknown, 519 there is nothing to bring back.</exception>
+    public async Task<MoveResult> RollbackAsync(int migrationId, CancellationToken cancellationToken)
+    {
+        var job = Find(migrationId);
+        if (!job.Arrived.IsCompleted)
+        {
+            throw new ShardProxyException(ControlErrors.CannotRollBack(migrationId, "it is under way still", "CANCEL MIGRATION takes it back."));
+        }
+
+        if (!job.Over.IsCompleted)
+        {
+            // Whoever asks while it is being closed waits for that.
+            var inTheWay = await job.GoBackAsync().WaitAsync(cancellationToken);
+            await job.Over.WaitAsync(cancellationToken);
+            if (inTheWay is null)
+            {
+                return new MoveResult(migrationId, null, null);
+            }
+
+            if (job.Record.State != MigrationState.Done || !job.IsClosed)
+            {
+                return new MoveResult(migrationId, null, ControlErrors.RollbackFailed(migrationId, inTheWay));
+            }
+        }
+
+        return await MoveBackAsync(job, cancellationToken);
+    }
+
+    private async Task<MoveResult> MoveBackAsync(MigrationJob job, CancellationToken cancellationToken)
+    {
+        var record = job.Record;
+        if (record.State != MigrationState.Done)
+        {
+            throw new ShardProxyException(ControlErrors.CannotRollBack(record.Id, $"its state is {MigrationViews.StateName(record.State)}", "The range is where it was before it."));
+        }
+
+        var state = await _catalog.LoadAsync(cancellationToken);
+        if (state.FindRange(record.RangeId)?.NodeId != record.TargetNodeId)
+        {
+            throw new ShardProxyException(ControlErrors.CannotRollBack(record.Id, $"range {record.RangeId} is not on its target any more", "MOVE RANGE brings it where you want it."));
+        }
+
+        var source = state.Nodes.FirstOrDefault(n => n.Id == record.SourceNodeId) ?? throw new ShardProxyException(ControlErrors.NodeUnknown($"#{record.SourceNodeId}"));
+        var moved = await MoveAsync(record.RangeId, source.Name, cancellationToken);
+        if (moved.Error is null)
+        {
+            await job.Journal.WriteAsync(r => r with { State = MigrationState.RolledBack, UpdatedAt = _connections.Time.GetUtcNow() }, cancellationToken);
+        }
+
+        return moved with { Notice = $"the rollback window of migration {record.Id} had closed: migration {moved.MigrationId} moved range {record.RangeId} back" };
+    }
+
+    /// <summary>Closes the open rollback windows of those ranges, and returns when their ghosts are gone.</summary>
+    public async Task CloseWindowsAsync(Func<MigrationRecord, bool> which, CancellationToken cancellationToken)
+    {
+        List<MigrationJob> open;
+        lock (_lock)
+        {
+            open = [.. _jobs.Where(j => j.IsInWindow && which(j.Record))];
+        }
+
+        open.ForEach(j => j.CloseWindow());
+        await Task.WhenAll(open.Select(j => j.Over)).WaitAsync(cancellationToken);
+    }
+
+    private static bool HasArrived(MigrationRecord record) => record.State is MigrationState.Done or MigrationState.Reversible || (record.State == MigrationState.CleaningUp && record.HasArrived);
 
     /// <summary>A migration is under way or waits.</summary>
     public bool IsAtWork
@@ -141,7 +215,7 @@ public sealed class MigrationManager : IAsyncDisposable
         {
             lock (_lock)
             {
-                return _jobs.Exists(j => !j.Over.IsCompleted);
+                return _jobs.Exists(j => !j.Over.IsCompleted && !j.IsInWindow);
             }
         }
     }
@@ -151,7 +225,7 @@ public sealed class MigrationManager : IAsyncDisposable
     {
         lock (_lock)
         {
-            return _jobs.Find(j => !j.Over.IsCompleted && j.Record.RangeId == rangeId)?.Record.Id;
+            return _jobs.Find(j => !j.Over.IsCompleted && !j.IsInWindow && j.Record.RangeId == rangeId)?.Record.Id;
         }
     }
 
@@ -160,7 +234,7 @@ public sealed class MigrationManager : IAsyncDisposable
     {
         lock (_lock)
         {
-            return [.. _jobs.Select(j => View(j, nodes)).OrderBy(v => v.Id)];
+            return [.. _jobs.Select(j => MigrationViews.Of(j, nodes, _connections.Time)).OrderBy(v => v.Id)];
         }
     }
 
@@ -183,10 +257,10 @@ public sealed class MigrationManager : IAsyncDisposable
 
     private static async Task<MoveResult> WaitAsync(MigrationJob job, CancellationToken cancellationToken)
     {
-        await job.Over.WaitAsync(cancellationToken);
+        await job.Arrived.WaitAsync(cancellationToken);
         return new MoveResult(job.Record.Id, null, job.Record.State switch
         {
-            MigrationState.Done => null,
+            MigrationState.Done or MigrationState.Reversible => null,
             MigrationState.Cancelled => ControlErrors.MigrationCancelled(job.Record.Id),
             _ => ControlErrors.MigrationFailed(job.Record.Id, job.Record.Error ?? "The control plane stopped."),
         });
@@ -205,7 +279,7 @@ public sealed class MigrationManager : IAsyncDisposable
             }
 
             // With a move of this range waiting, where it will be then is what counts.
-            if (range.NodeId == target.Id && _jobs.All(j => j.Over.IsCompleted || j.Record.RangeId != rangeId))
+            if (range.NodeId == target.Id && _jobs.All(j => j.Over.IsCompleted || j.IsInWindow || j.Record.RangeId != rangeId))
             {
                 return null;
             }
@@ -291,22 +365,22 @@ public sealed class MigrationManager : IAsyncDisposable
         {
             await EndUnstartedAsync(job, MigrationState.Done, null, _stop.Token);
         }
-        else if (!IsBusy(job, source.Value, job.Record.TargetNodeId))
+        else if (!IsBusy(job, source.Value, job.Record.TargetNodeId) && HaveWindowsMadeRoom(job, source.Value))
         {
             await job.Journal.WriteAsync(r => r with { SourceNodeId = source.Value, State = MigrationState.Preparing }, _stop.Token);
-            var context = NewContext(job, state);
-            job.Context = context;
-            var migrator = new RangeMigrator(context, _admin) { BeforeStep = step => BeforeStep(context.Id, step) };
-            _ = RunAsync(job, migrator);
+            job.Context = NewContext(job, state);
+            job.TakeRoles = () => TryTakeRoles(job);
+            _ = RunAsync(job, job.Context);
         }
     }
 
-    private async Task RunAsync(MigrationJob job, RangeMigrator migrator)
+    private async Task RunAsync(MigrationJob job, MigrationContext context)
     {
         await Task.Yield();
+        _ = job.Arrived.ContinueWith(_ => PumpAsync(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         try
         {
-            await migrator.RunAsync(job.Cancel.Token, _stop.Token);
+            await new RangeMigrator(context, _admin).RunAsync(job, _stop.Token);
         }
         finally
         {
@@ -316,19 +390,62 @@ public sealed class MigrationManager : IAsyncDisposable
         await PumpAsync();
     }
 
-    private async Task FinishLeftoverAsync(MigrationJob job, RangeMigrator migrator)
+    private async Task FinishLeftoverAsync(MigrationJob job, MigrationContext context)
     {
         await Task.Yield();
+        var isLast = job.Record.Attempt >= _options.MaximumAttempts;
         try
         {
-            await migrator.FinishAsync(MigrationState.Failed, "the control plane was restarted while it ran", _stop.Token);
+            await new MigrationEnd(context).FinishAsync(
+                isLast ? MigrationState.Failed : MigrationState.Queued, isLast ? $"control planes were restarted during {job.Record.Attempt} attempts" : null, _stop.Token);
         }
         finally
         {
-            job.Complete();
+            if (job.Record.State == MigrationState.Queued)
+            {
+                // It begins again when its nodes are free.
+                job.Context = null;
+            }
+            else
+            {
+                job.Complete();
+            }
         }
 
         await PumpAsync();
+    }
+
+    /// <summary>
+    /// Windows that are in the way of a migration are told to close: that of the same range, and the oldest where a node has as many as it may. False: not closed yet; the
+    /// migration starts when they are.
+    /// </summary>
+    private bool HaveWindowsMadeRoom(MigrationJob job, int source)
+    {
+        lock (_lock)
+        {
+            var open = _jobs.Where(j => j.IsInWindow).OrderBy(j => j.Record.Id).ToList();
+            var inTheWay = open.Where(j => j.Record.RangeId == job.Record.RangeId).ToHashSet();
+            foreach (var node in new[] { source, job.Record.TargetNodeId })
+            {
+                var there = open.Where(j => j.Context!.Source.Id == node || j.Context.Target.Id == node).ToList();
+                inTheWay.UnionWith(there.Take(there.Count - _options.RollbackWindowsPerNode + 1));
+            }
+
+            foreach (var window in inTheWay)
+            {
+                window.CloseWindow();
+            }
+
+            return inTheWay.Count == 0;
+        }
+    }
+
+    private bool TryTakeRoles(MigrationJob job)
+    {
+        lock (_lock)
+        {
+            return !IsBusy(job, job.Context!.Source.Id, job.Context.Target.Id);
+        }
     }
 
     private async Task EndUnstartedAsync(MigrationJob job, MigrationState end, string? error, CancellationToken cancellationToken)
@@ -338,13 +455,13 @@ public sealed class MigrationManager : IAsyncDisposable
     }
 
     private MigrationContext NewContext(MigrationJob job, CatalogState state) =>
-        new(job.Journal, state, _connections, _catalog, _fleet, _options) { StopToken = _stop.Token };
+        new(job.Journal, state, _connections, _catalog, _fleet, _options) { StopToken = _stop.Token, BeforeStep = step => BeforeStep(job.Record.Id, step) };
 
     private bool IsBusy(MigrationJob job, int source, int target)
     {
         lock (_lock)
         {
-            return _jobs.Any(j => j != job && j.Context is { } c && !j.Over.IsCompleted
+            return _jobs.Any(j => j != job && j.Context is { } c && !j.Over.IsCompleted && !j.IsInWindow
                 && (c.Source.Id == source || c.Source.Id == target || c.Target.Id == source || c.Target.Id == target));
         }
     }
@@ -384,41 +501,4 @@ public sealed class MigrationManager : IAsyncDisposable
             oldest.Dispose();
         }
     }
-
-    private MigrationView View(MigrationJob job, ImmutableArray<Node> nodes)
-    {
-        var record = job.Record;
-        var progress = record.IsOver ? null : job.Context?.Progress;
-        return new MigrationView(
-            record.Id,
-            record.GroupName,
-            record.RangeId,
-            Name(record.SourceNodeId),
-            Name(record.TargetNodeId),
-            StateName(record.State),
-            progress?.RowsDone ?? record.RowsDone,
-            progress?.RowsTotal ?? record.RowsTotal,
-            record.State == MigrationState.Copying ? progress?.EtaSeconds(_connections.Time) : record.IsOver ? null : 0,
-            progress?.RowsVerified ?? record.RowsVerified,
-            record.StallMs,
-            record.Error,
-            record.IsOver,
-            record.CreatedAt,
-            record.UpdatedAt);
-
-        string Name(int id) => nodes.FirstOrDefault(n => n.Id == id)?.Name ?? $"#{id}";
-    }
-
-    private static string StateName(MigrationState state) => state switch
-    {
-        MigrationState.Queued or MigrationState.Preparing => "preparing",
-        MigrationState.Copying => "copying",
-        MigrationState.CatchingUp => "catching_up",
-        MigrationState.Verifying => "verifying",
-        MigrationState.CuttingOver or MigrationState.CleaningUp => "cutting_over",
-        MigrationState.Done => "done",
-        MigrationState.RolledBack => "rolled_back",
-        MigrationState.Cancelled => "cancelled",
-        _ => "failed",
-    };
 }

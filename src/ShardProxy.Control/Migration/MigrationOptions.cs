@@ -59,6 +59,20 @@ public sealed record MigrationOptions
     /// <summary>COPYs at the same time.</summary>
     public int CopyParallelism { get; init; } = 2;
 
+    /// <summary>Bytes a second of one move's copy; 0 for no limit of its own.</summary>
+    public long MaximumCopyRate { get; init; }
+
+    /// <summary>
+    /// While clients keep the source busy the copy rests, at most so many times as long as it worked: 4 leaves it a fifth of the time. 0 never rests.
+    /// </summary>
+    public double MaximumYield { get; init; } = 4;
+
+    /// <summary>The copy pauses while a trivial query takes longer on the source; zero for no limit.</summary>
+    public TimeSpan MaximumSourceLatency { get; init; }
+
+    /// <summary>The copy pauses while a physical standby of the source or the target is further behind; zero for no limit.</summary>
+    public TimeSpan MaximumReplicaLag { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Pages of a table in one clean-up transaction.</summary>
     public int CleanUpChunkPages { get; init; } = 512;
 
@@ -67,6 +81,23 @@ public sealed record MigrationOptions
 
     /// <summary>REPLICA IDENTITY FULL makes the target scan the table for every changed row: refused above so many rows.</summary>
     public long MaximumRowsWithoutIdentity { get; init; } = 5_000_000;
+
+    /// <summary>
+    /// How long the way back is kept open after a cutover: the source's rows stay and follow the target's by a reverse stream. Zero: the source is cleaned at once.
+    /// </summary>
+    public TimeSpan RollbackWindow { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A window closes early when its slot holds back more than so many bytes of the target's WAL.</summary>
+    public long RollbackMaximumWal { get; init; } = 1L << 30;
+
+    /// <summary>Open windows that one node may take part in; the oldest closes for another. Each takes an apply worker and a slot.</summary>
+    public int RollbackWindowsPerNode { get; init; } = 2;
+
+    /// <summary>Between two looks at what an open window waits for.</summary>
+    public TimeSpan WindowPoll { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>A migration that control planes found unfinished so often is not begun again.</summary>
+    public int MaximumAttempts { get; init; } = 3;
 
     /// <summary>Seed of the jitter in back-offs.</summary>
     public int Seed { get; init; } = 1;

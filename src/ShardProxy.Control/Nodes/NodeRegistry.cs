@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using ShardProxy.Catalog;
 using ShardProxy.Model.Topology;
 
@@ -37,6 +38,7 @@ public sealed class NodeRegistry(RoutingCatalog catalog, NodeAdmin admin)
             }
         }
 
-        return nodes.SequenceEqual(state.Nodes) ? null : state with { Nodes = nodes, NextNodeId = next };
+        var tag = state is { ClusterTag: "", Moves.IsEmpty: true } ? RandomNumberGenerator.GetHexString(6, lowercase: true) : state.ClusterTag;
+        return nodes.SequenceEqual(state.Nodes) && tag == state.ClusterTag ? null : state with { Nodes = nodes, NextNodeId = next, ClusterTag = tag };
     }
 }

@@ -61,7 +61,7 @@ internal static class NodeSchema
                     IF current_setting('shardproxy.pass', true) = pg_backend_pid() || ':' || TG_ARGV[1] THEN
                         passes := true;
                     ELSIF EXISTS (SELECT FROM pg_stat_subscription s
-                                  WHERE s.pid = pg_backend_pid() AND s.subname = 'shardproxy_' || TG_ARGV[1]) THEN
+                                  WHERE s.pid = pg_backend_pid() AND s.subname IN (TG_ARGV[3], TG_ARGV[4])) THEN
                         PERFORM set_config('shardproxy.pass', pg_backend_pid() || ':' || TG_ARGV[1], false);
                         passes := true;
                     END IF;

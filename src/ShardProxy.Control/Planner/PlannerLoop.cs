@@ -221,16 +221,16 @@ public sealed partial class PlannerLoop : IAsyncDisposable
 
     private PlacementInput InputOf(DateTimeOffset now, RoutingTable table, ImmutableArray<RangeForecast> forecasts, Dictionary<int, double> bases)
     {
-        var busy = table.Moves.SelectMany(m => new[] { m.SourceNodeId, m.TargetNodeId }).ToHashSet();
+        var busy = table.Moves.Where(m => m.IsUnderWay).SelectMany(m => new[] { m.SourceNodeId, m.TargetNodeId }).ToHashSet();
         return new PlacementInput
         {
             Now = now,
             Epoch = table.Epoch,
             Nodes = [.. table.Nodes.OrderBy(n => n.Id).Select(n => new NodeSupply(n.Id, n.Name, n.Capacity, bases[n.Id], !busy.Contains(n.Id)))],
             Ranges = [.. forecasts.Select(f => new RangeDemand(
-                f, _bytesOf(f.Range), table.MoveOf(f.Range.Id) is null && ModeOf(f.Range.GroupId) != PlannerMode.Off))],
+                f, _bytesOf(f.Range), table.MoveOf(f.Range.Id) is not { IsUnderWay: true } && ModeOf(f.Range.GroupId) != PlannerMode.Off))],
             PastMoves = _ledger.Moves,
-            RunningMoves = table.Moves.Length,
+            RunningMoves = table.Moves.Count(m => m.IsUnderWay),
         };
     }
 

@@ -37,8 +37,8 @@ internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
         var from = $"COPY (SELECT {columns} FROM ONLY {Table.Name} WHERE {Owned(node)}) TO STDOUT";
         var to = $"COPY {Table.Name} ({columns}) FROM STDIN";
         await (Table.Columns.All(c => c.TypeOid < FirstUserOid)
-            ? RangeCopier.PipeBinaryAsync(home, from, target, to, _ => { }, cancellationToken)
-            : RangeCopier.PipeTextAsync(home, from, target, to, _ => { }, cancellationToken));
+            ? RangeCopier.PipeBinaryAsync(home, from, target, to, _ => { }, null, cancellationToken)
+            : RangeCopier.PipeTextAsync(home, from, target, to, _ => { }, null, cancellationToken));
     }
 
     /// <summary>Refuses unless the node's copy equals the rows at home that belong to it. Neither side may change meanwhile.</summary>

@@ -70,7 +70,7 @@ internal static class StatementDispatch
             long? hash = null;
             List<int>? owners = null;
             int[]? rowNodes = null;
-            if (plan.IsChanging || ((plan.WaitsForMoves || plan.ReferencingGroups.Length > 0) && HasMoves(plan, table)))
+            if (plan.IsChanging || ((plan.WaitsForMoves || plan.ReferencingGroups.Length > 0) && HasMoves(session, plan, table)))
             {
                 session.Touches.Clear();
                 dispatch = new Dispatch(plan, table, 0, null, null);
@@ -255,17 +255,22 @@ internal static class StatementDispatch
     public static bool WaitsFor(RoutePlan plan, RangeMove move) =>
         (plan.WaitsForMoves && (plan.Tables.IsEmpty || plan.Tables.Any(t => t.GroupId == move.GroupId))) || plan.ReferencingGroups.Contains(move.GroupId);
 
-    private static bool HasMoves(RoutePlan plan, RoutingTable table)
+    private static bool HasMoves(Session session, RoutePlan plan, RoutingTable table)
     {
+        var found = false;
         foreach (var move in table.Moves)
         {
             if (WaitsFor(plan, move))
             {
-                return true;
+                found = true;
+                if (!move.IsUnderWay)
+                {
+                    session.Services.MoveWishes.Note(move.MigrationId);
+                }
             }
         }
 
-        return false;
+        return found;
     }
 
     private static bool UsesTextKey(RoutePlan plan)

@@ -22,4 +22,7 @@ public interface IProxyFleet
     /// A hint for picking the moment of a cutover, never a proof.
     /// </summary>
     ValueTask<long> OldestTransactionOnRangeMsAsync(int rangeId, CancellationToken cancellationToken);
+
+    /// <summary>Migrations whose open rollback window statements wait for, such as TRUNCATE and DDL: it had better close.</summary>
+    ImmutableArray<int> MovesInTheWay => [];
 }

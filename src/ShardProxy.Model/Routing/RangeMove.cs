@@ -17,6 +17,12 @@ public enum MovePhase
     /// <see cref="Ghosts"/>.
     /// </summary>
     Releasing = 3,
+
+    /// <summary>
+    /// The range has moved, and its way back is open: the source's rows are kept up to date by a reverse stream until the rollback window closes. For the data path
+    /// like <see cref="Ghosts"/>, with which it shares that they are no truth; but it counts neither as work of a node nor as a reason to wait for long.
+    /// </summary>
+    Reversible = 4,
 }
 
 /// <summary>One running migration as routing sees it.</summary>
@@ -30,4 +36,10 @@ public sealed record RangeMove(int MigrationId, int GroupId, int RangeId, int So
 {
     /// <summary>New work on the range is held.</summary>
     public bool IsHeld => Phase is MovePhase.Holding or MovePhase.Releasing;
+
+    /// <summary>The epoch of the announcement by which work is held, or was last; 0 before the first. Whoever decides a cutover decides this very one.</summary>
+    public long HeldSince { get; init; }
+
+    /// <summary>Rows are under way, or will be; false while only the way back is kept open.</summary>
+    public bool IsUnderWay => Phase != MovePhase.Reversible;
 }

@@ -64,12 +64,13 @@ public sealed class PlanGuard(GuardOptions options)
             return GuardVerdict.Never("the target is not another node of this cluster");
         }
 
-        if (table.Moves.Length >= Options.MaxConcurrentMoves)
+        var underWay = table.Moves.Where(m => m.IsUnderWay).ToList();
+        if (underWay.Count >= Options.MaxConcurrentMoves)
         {
-            return GuardVerdict.NotNow(Text($"{table.Moves.Length} of at most {Options.MaxConcurrentMoves} migrations are running"));
+            return GuardVerdict.NotNow(Text($"{underWay.Count} of at most {Options.MaxConcurrentMoves} migrations are running"));
         }
 
-        foreach (var move in table.Moves)
+        foreach (var move in underWay)
         {
             if (move.SourceNodeId == step.SourceNodeId || move.SourceNodeId == step.TargetNodeId ||
                 move.TargetNodeId == step.SourceNodeId || move.TargetNodeId == step.TargetNodeId)

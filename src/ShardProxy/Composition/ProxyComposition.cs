@@ -36,7 +36,7 @@ namespace ShardProxy.Composition;
 internal static class ProxyComposition
 {
     /// <summary>A proxy that is not started yet.</summary>
-    public static IProxyHost Compose(ProxyOptions options) => Compose(options, new MigrationOptions());
+    public static IProxyHost Compose(ProxyOptions options) => Compose(options, MigrationOptionsOf(options.Migration));
 
     /// <summary>A proxy that is not started yet.</summary>
     /// <param name="options">From the configuration.</param>
@@ -177,6 +177,17 @@ internal static class ProxyComposition
         CommandTimeout = 30,
         MaxPoolSize = 20,
     }.With(address.Tls).ConnectionString;
+
+    private static MigrationOptions MigrationOptionsOf(MigrationSettings settings) => new()
+    {
+        RollbackWindow = settings.RollbackWindow,
+        RollbackMaximumWal = settings.RollbackMaximumWal,
+        CopyParallelism = settings.CopyParallelism,
+        MaximumCopyRate = settings.MaximumCopyRate,
+        MaximumYield = settings.MaximumYield,
+        MaximumSourceLatency = settings.MaximumSourceLatency,
+        MaximumReplicaLag = settings.MaximumReplicaLag,
+    };
 
     private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>
         PlannerOptions.Of(Enum.Parse<PlannerMode>(settings.Mode, ignoreCase: true), settings.Interval, settings.SeasonSteps, settings.HorizonSteps);

@@ -55,4 +55,10 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
         await control.CancelMigrationAsync(migrationId, cancellationToken);
         return OperationOutcome.Done;
     }
+
+    public async ValueTask<OperationOutcome> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken)
+    {
+        var result = await control.RollbackMigrationAsync(migrationId, wait, cancellationToken);
+        return result.Error is null ? new OperationOutcome(result.MigrationId, result.Notice is null ? [] : [result.Notice]) : throw new ShardProxyException(result.Error);
+    }
 }

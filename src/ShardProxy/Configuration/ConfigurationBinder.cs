@@ -69,6 +69,14 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
             HandoverSocket = HandoverSocket(),
             HandoverClientWait = _read.Milliseconds("handover.client_wait_ms"),
             Catalog = Catalog(nodes, database),
+            Migration = new MigrationSettings(
+                _read.Milliseconds("migration.rollback_window_ms"),
+                (long)_read.Integer("migration.rollback_max_wal_mb") << 20,
+                _read.Integer("migration.copy_parallelism"),
+                (long)_read.Integer("migration.max_mb_per_s") << 20,
+                _read.Integer("migration.yield_percent") / 100.0,
+                _read.Milliseconds("migration.max_source_latency_ms"),
+                _read.Milliseconds("migration.max_replica_lag_ms")),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
             Log = new LogOptions(Enum.Parse<LogLevel>(_read.Choice("log.level"), ignoreCase: true), _read.Choice("log.format") == "json"),

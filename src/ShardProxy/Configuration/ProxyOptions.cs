@@ -37,6 +37,8 @@ internal sealed record ProxyOptions
 
     public required PlannerSettings Planner { get; init; }
 
+    public MigrationSettings Migration { get; init; } = MigrationSettings.Default;
+
     public required LogOptions Log { get; init; }
 
     /// <summary>How long transactions may go on after the proxy was asked to end.</summary>
@@ -200,5 +202,12 @@ internal sealed record EtcdSettings(ImmutableArray<Uri> Endpoints, string Prefix
 
 /// <summary>The planner's settings as configured; mode is one of off, advise, approve, automatic.</summary>
 internal sealed record PlannerSettings(string Mode, TimeSpan Interval, int SeasonSteps, int HorizonSteps);
+
+/// <summary>How ranges are moved, as configured. Rates in bytes a second, 0 for none; times zero for none.</summary>
+internal sealed record MigrationSettings(
+    TimeSpan RollbackWindow, long RollbackMaximumWal, int CopyParallelism, long MaximumCopyRate, double MaximumYield, TimeSpan MaximumSourceLatency, TimeSpan MaximumReplicaLag)
+{
+    public static readonly MigrationSettings Default = new(TimeSpan.FromSeconds(10), 1L << 30, 2, 0, 4, TimeSpan.Zero, TimeSpan.FromSeconds(10));
+}
 
 internal sealed record LogOptions(Microsoft.Extensions.Logging.LogLevel Level, bool IsJson);

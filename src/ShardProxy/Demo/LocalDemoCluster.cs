@@ -99,6 +99,9 @@ internal sealed class LocalDemoCluster : IDemoCluster
             ProxyId = "demo",
             Nodes = nodes,
             Planner = request.Planner,
+
+            // Its accounts are closed when the last range has moved.
+            Migration = MigrationSettings.Default with { RollbackWindow = TimeSpan.Zero },
             Log = options.Log with { Level = Microsoft.Extensions.Logging.LogLevel.Error },
         };
     }

@@ -15,6 +15,8 @@ internal sealed class PairedFleet(DataPlane own, ProcessHandover handover) : IPr
         return await elsewhere is { } report ? here.Add(report) : here;
     }
 
+    public ImmutableArray<int> MovesInTheWay => own.MovesInTheWay;
+
     // Nothing moves while there are two.
     public ValueTask<long> OldestTransactionOnRangeMsAsync(int rangeId, CancellationToken cancellationToken) => own.OldestTransactionOnRangeMsAsync(rangeId, cancellationToken);
 }

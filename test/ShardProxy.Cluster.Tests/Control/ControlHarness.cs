@@ -26,6 +26,9 @@ internal sealed class ControlHarness : IAsyncDisposable
         CREATE TABLE history (account_id bigint NOT NULL, delta bigint NOT NULL, at timestamptz DEFAULT now(), token text);
         """;
 
+    /// <summary>Clean-up follows the cutover at once.</summary>
+    public static readonly MigrationOptions Plain = new() { RollbackWindow = TimeSpan.Zero };
+
     private readonly NpgsqlDataSource[] _sources;
 
     private ControlHarness(TestCluster cluster, string database)
@@ -92,7 +95,7 @@ internal sealed class ControlHarness : IAsyncDisposable
 
     /// <summary>Another control plane over the same catalog, as after a restart.</summary>
     public void NewManager(MigrationOptions? options = null) =>
-        Migrations = new MigrationManager(Catalog, new MigrationJournal(Store), Connections, Admin, Fleet, options ?? new MigrationOptions());
+        Migrations = new MigrationManager(Catalog, new MigrationJournal(Store), Connections, Admin, Fleet, options ?? Plain);
 
     public async Task<int> ExecuteAsync(int nodeId, string sql)
     {
@@ -180,6 +183,7 @@ internal sealed class ControlHarness : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await Migrations.CloseWindowsAsync(_ => true, CancellationToken.None);
         await Migrations.DisposeAsync();
         await Connections.DisposeAsync();
         await Store.DisposeAsync();

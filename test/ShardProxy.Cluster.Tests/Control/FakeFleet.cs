@@ -19,6 +19,9 @@ internal sealed class FakeFleet : IProxyFleet
     /// <summary>Longest time one piece of work was held, in milliseconds.</summary>
     public double LongestHoldMs { get; private set; }
 
+    /// <summary>What statements are said to wait for.</summary>
+    public ImmutableArray<int> MovesInTheWay { get; set; } = [];
+
     public RoutingTable Table => _table ?? throw new InvalidOperationException("nothing published yet");
 
     /// <summary>Waits while the range of the hash is held; the work counts as open until disposed.</summary>

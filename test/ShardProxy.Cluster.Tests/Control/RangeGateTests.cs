@@ -125,7 +125,7 @@ internal sealed class RangeGateTests
     [CancelAfter(60_000)]
     public async Task A_prepared_transaction_on_the_range_holds_the_cutover_back_and_is_not_lost(CancellationToken cancellationToken)
     {
-        await using var harness = await ControlHarness.StartAsync(new MigrationOptions());
+        await using var harness = await ControlHarness.StartAsync();
         await harness.LoadAccountsAsync(200);
         var key = harness.KeyIn(1);
         var gid = "test:" + harness.Database;

@@ -66,7 +66,7 @@ internal sealed class RangeMoveTests
     public async Task A_large_table_is_copied_and_cleaned_in_many_chunks_under_writers(CancellationToken cancellationToken)
     {
         const int Many = 100_000;
-        await using var harness = await ControlHarness.StartAsync(new MigrationOptions { CopyChunkPages = 64, CleanUpChunkPages = 32 });
+        await using var harness = await ControlHarness.StartAsync(ControlHarness.Plain with { CopyChunkPages = 64, CleanUpChunkPages = 32 });
         await harness.LoadAccountsAsync(Many);
         await using var writers = DirectWriters.Start(harness, 8, Many);
         foreach (var node in new[] { "node2", "node3", "node1" })
@@ -101,7 +101,7 @@ internal sealed class RangeMoveTests
         await harness.AssertNothingLeftAsync();
     }
 
-    private static async Task AssertAccountedAsync(ControlHarness harness, DirectWriters writers, int expected)
+    internal static async Task AssertAccountedAsync(ControlHarness harness, DirectWriters writers, int expected)
     {
         long accounts = 0, balances = 0, entries = 0, deltas = 0;
         var missing = writers.Acknowledged.Keys.ToHashSet();

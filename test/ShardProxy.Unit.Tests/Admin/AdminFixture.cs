@@ -101,6 +101,8 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
 
     public ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => Note($"cancel {migrationId}", cancellationToken);
 
+    public ValueTask<OperationOutcome> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken) => Note($"rollback {migrationId} wait {wait}", cancellationToken);
+
     public ImmutableArray<MigrationSnapshot> Migrations() => MigrationList;
 
     public ImmutableArray<ProxySnapshot> Proxies() => [new("proxy1", "127.0.0.1:6432", true, true, "serving", 7, 0), new("proxy2", "127.0.0.1:6434", false, false, "silent", 6, 4.2)];

@@ -21,6 +21,7 @@ internal sealed class OperationCommands(AdminBackend backend)
         MergeRangesStatement s => MergeAsync(s, cancellationToken),
         MoveRangeStatement s => MoveAsync(s, cancellationToken),
         CancelMigrationStatement s => CancelAsync(s, cancellationToken),
+        RollbackMigrationStatement s => RollbackAsync(s, cancellationToken),
         SetPlannerModeStatement s => SetModeAsync(s, cancellationToken),
         ApprovePlanStatement s => ApproveAsync(s, cancellationToken),
         PauseStatement s => PauseAsync(s.Database, cancellationToken),
@@ -101,13 +102,23 @@ internal sealed class OperationCommands(AdminBackend backend)
         return Reply(MovedTag, s.Wait, await backend.Operations.MoveRangeAsync(s.RangeId, s.Node, s.Wait, cancellationToken).ConfigureAwait(false));
     }
 
+    private async ValueTask<ConsoleReply> RollbackAsync(RollbackMigrationStatement s, CancellationToken cancellationToken)
+    {
+        Migration(s.MigrationId);
+        return Reply("ROLLBACK MIGRATION", s.Wait, await backend.Operations.RollbackMigrationAsync(s.MigrationId, s.Wait, cancellationToken).ConfigureAwait(false));
+    }
+
+    private void Migration(int id)
+    {
+        if (!backend.Migrations.Migrations().Any(m => m.Id == id))
+        {
+            throw ConsoleErrors.Undefined($"migration {id}", "SHOW MIGRATIONS lists the migrations.");
+        }
+    }
+
     private async ValueTask<ConsoleReply> CancelAsync(CancelMigrationStatement s, CancellationToken cancellationToken)
     {
-        if (!backend.Migrations.Migrations().Any(m => m.Id == s.MigrationId))
-        {
-            throw ConsoleErrors.Undefined($"migration {s.MigrationId}", "SHOW MIGRATIONS lists the migrations.");
-        }
-
+        Migration(s.MigrationId);
         return Reply("CANCEL MIGRATION", wait: true, await backend.Operations.CancelMigrationAsync(s.MigrationId, cancellationToken).ConfigureAwait(false));
     }
 

@@ -14,7 +14,7 @@ internal static class ConsoleGrammar
         new("MERGE RANGES", "MERGE RANGES a, b", "Makes one range of two neighbours on one node. Moves no row."),
         new("MOVE RANGE", "MOVE RANGE id TO node [NOWAIT]", "Moves a range to another node, online and verified."),
         new("CANCEL MIGRATION", "CANCEL MIGRATION n", "Stops a migration before its cutover and undoes it."),
-        new("ROLLBACK MIGRATION", "ROLLBACK MIGRATION n [NOWAIT]", "Takes a finished migration back.", IsAvailable: false),
+        new("ROLLBACK MIGRATION", "ROLLBACK MIGRATION n [NOWAIT]", "Brings a moved range back to where it was."),
         new("ADD NODE", "ADD NODE name 'uri' [CAPACITY n]", "Adds a node.", IsAvailable: false),
         new("DRAIN NODE", "DRAIN NODE name", "Moves every range off a node.", IsAvailable: false),
         new("REMOVE NODE", "REMOVE NODE name", "Removes a drained node.", IsAvailable: false),

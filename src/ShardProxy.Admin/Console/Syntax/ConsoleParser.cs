@@ -177,12 +177,11 @@ internal sealed class ConsoleParser
         return new CancelMigrationStatement(Id("a migration id"));
     }
 
-    private UnavailableStatement RollbackMigration()
+    private RollbackMigrationStatement RollbackMigration()
     {
         Keyword("migration");
-        Id("a migration id");
-        TryKeyword("nowait");
-        return new UnavailableStatement("ROLLBACK MIGRATION");
+        var migration = Id("a migration id");
+        return new RollbackMigrationStatement(migration, !TryKeyword("nowait"));
     }
 
     private UnavailableStatement AddNode()

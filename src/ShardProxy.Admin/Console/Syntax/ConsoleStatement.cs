@@ -27,6 +27,8 @@ internal sealed record MoveRangeStatement(int RangeId, string Node, bool Wait) :
 
 internal sealed record CancelMigrationStatement(int MigrationId) : ConsoleStatement;
 
+internal sealed record RollbackMigrationStatement(int MigrationId, bool Wait) : ConsoleStatement;
+
 internal sealed record SetPlannerModeStatement(PlannerMode Mode, string? Group) : ConsoleStatement;
 
 internal sealed record ApprovePlanStatement(int PlanId) : ConsoleStatement;

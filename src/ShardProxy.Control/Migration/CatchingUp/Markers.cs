@@ -32,10 +32,10 @@ internal sealed class Markers : IAsyncDisposable
     /// <summary>Opens its two connections and prepares its statements: the cutover has no time for that.</summary>
     public static async Task<Markers> OpenAsync(MigrationContext context, CancellationToken cancellationToken)
     {
-        var source = await context.Connections.OpenAsync(context.Source, cancellationToken);
+        var source = await context.Connections.OpenAsync(context.From, cancellationToken);
         try
         {
-            var markers = new Markers(context, source, await context.Connections.OpenAsync(context.Target, cancellationToken));
+            var markers = new Markers(context, source, await context.Connections.OpenAsync(context.To, cancellationToken));
             await markers._insert.PrepareAsync(cancellationToken);
             await markers._look.PrepareAsync(cancellationToken);
             return markers;

@@ -25,7 +25,7 @@ internal sealed class GhostCleaner(MigrationContext context, Node node)
     public async Task CleanAsync(bool isThrottled, CancellationToken cancellationToken)
     {
         await using var connection = await context.Connections.OpenAsync(node, cancellationToken);
-        await connection.RunAsync(CopySession.ReplicaRole(context.Id), cancellationToken);
+        await connection.RunAsync(context.Names.PassSql, cancellationToken);
         foreach (var table in context.Tables)
         {
             var pages = await PageChunks.CountPagesAsync(connection, table, cancellationToken);

@@ -44,6 +44,33 @@ internal static class ObjectSweeper
         }
     }
 
+    /// <summary>The stream from the source to the target, when it is not needed any more; its objects leave the journal with it.</summary>
+    public static async Task DropForwardStreamAsync(MigrationContext context, CancellationToken cancellationToken)
+    {
+        var objects = context.Journal.Record.Objects.Where(o => o.Name == context.Names.Stream).ToList();
+        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.Subscription))
+        {
+            await DropSubscriptionAsync(context, o, cancellationToken);
+        }
+
+        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.ReplicationSlot))
+        {
+            await DropSlotAsync(context, o, cancellationToken);
+        }
+
+        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.Publication))
+        {
+            await RunAsync(context, o, $"DROP PUBLICATION IF EXISTS {o.Name}", cancellationToken);
+        }
+
+        await context.Journal.WriteAsync(
+            r => r with
+            {
+                Objects = r.Objects.RemoveAll(o => o.Name == context.Names.Stream && o.Kind is MigrationObjectKind.Subscription or MigrationObjectKind.ReplicationSlot or MigrationObjectKind.Publication),
+            },
+            cancellationToken);
+    }
+
     private static bool IsStreamOrGhosts(MigrationObject o) => o.Kind is MigrationObjectKind.Subscription or MigrationObjectKind.ReplicationSlot
         or MigrationObjectKind.Publication or MigrationObjectKind.GhostRows;
 
@@ -57,7 +84,7 @@ internal static class ObjectSweeper
         await connection.ScalarAsync<object>(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database() AND pid <> pg_backend_pid()",
             cancellationToken,
-            MigrationNames.Session(context.Id));
+            context.Names.Session);
     }
 
     private static async Task RunAsync(MigrationContext context, MigrationObject item, string sql, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Npgsql;
 using ShardProxy.Control.Nodes;
 
@@ -21,6 +22,7 @@ internal static class RangeCopier
             }
         }
 
+        await using var throttle = await CopyThrottle.StartAsync(context, cancellationToken);
         var next = -1;
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await Task.WhenAll(Enumerable.Range(0, Math.Min(context.Options.CopyParallelism, chunks.Count)).Select(_ => WorkAsync()));
@@ -33,10 +35,10 @@ internal static class RangeCopier
                 await using var target = await context.Connections.OpenAsync(context.Target, failed.Token);
                 await source.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", failed.Token);
                 await source.RunAsync($"SET TRANSACTION SNAPSHOT '{snapshot}'", failed.Token);
-                await target.RunAsync(CopySession.ReplicaRole(context.Id), failed.Token);
+                await target.RunAsync(context.Names.PassSql, failed.Token);
                 for (var i = Interlocked.Increment(ref next); i < chunks.Count; i = Interlocked.Increment(ref next))
                 {
-                    await CopyChunkAsync(context, source, target, chunks[i].Table, chunks[i].Chunk, failed.Token);
+                    await CopyChunkAsync(context, source, target, chunks[i].Table, chunks[i].Chunk, throttle, failed.Token);
                 }
             }
             catch
@@ -48,18 +50,18 @@ internal static class RangeCopier
     }
 
     private static Task CopyChunkAsync(
-        MigrationContext context, NpgsqlConnection source, NpgsqlConnection target, MigrationTable table, string chunk, CancellationToken cancellationToken)
+        MigrationContext context, NpgsqlConnection source, NpgsqlConnection target, MigrationTable table, string chunk, CopyThrottle throttle, CancellationToken cancellationToken)
     {
         var from = $"COPY (SELECT {table.WritableColumns} FROM ONLY {table.Sql} WHERE {chunk} AND {table.Predicate()}) TO STDOUT";
         var to = $"COPY {table.Sql} ({table.WritableColumns}) FROM STDIN";
         return table.CanCopyBinary
-            ? PipeBinaryAsync(source, from, target, to, context.Progress.AddCopied, cancellationToken)
-            : PipeTextAsync(source, from, target, to, context.Progress.AddCopied, cancellationToken);
+            ? PipeBinaryAsync(source, from, target, to, context.Progress.AddCopied, throttle, cancellationToken)
+            : PipeTextAsync(source, from, target, to, context.Progress.AddCopied, throttle, cancellationToken);
     }
 
     /// <summary>Pipes one COPY into another in binary form; a failure on either side ends both and writes nothing.</summary>
     public static async Task PipeBinaryAsync(
-        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CancellationToken cancellationToken)
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CopyThrottle? throttle, CancellationToken cancellationToken)
     {
         var counter = new BinaryCopyRowCounter();
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -70,12 +72,18 @@ internal static class RangeCopier
             try
             {
                 int read;
+                var (worked, since) = (TimeSpan.Zero, Stopwatch.GetTimestamp());
                 while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
                 {
                     var before = counter.Rows;
                     counter.Add(buffer.AsSpan(0, read));
                     await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
                     copied(counter.Rows - before);
+                    if (throttle is not null)
+                    {
+                        worked = await throttle.PaceAsync(read, worked + Stopwatch.GetElapsedTime(since), cancellationToken);
+                        since = Stopwatch.GetTimestamp();
+                    }
                 }
             }
             catch
@@ -93,7 +101,7 @@ internal static class RangeCopier
 
     /// <summary>The same in text form, for types whose binary form names OIDs of one server.</summary>
     public static async Task PipeTextAsync(
-        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CancellationToken cancellationToken)
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CopyThrottle? throttle, CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
@@ -104,12 +112,18 @@ internal static class RangeCopier
             try
             {
                 int read;
+                var (worked, since) = (TimeSpan.Zero, Stopwatch.GetTimestamp());
                 while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
                 {
                     await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
 
                     // In text form a line feed inside a value is written as \n, so the bare ones are row ends.
                     copied(buffer.AsSpan(0, read).Count((byte)'\n'));
+                    if (throttle is not null)
+                    {
+                        worked = await throttle.PaceAsync(read, worked + Stopwatch.GetElapsedTime(since), cancellationToken);
+                        since = Stopwatch.GetTimestamp();
+                    }
                 }
             }
             catch

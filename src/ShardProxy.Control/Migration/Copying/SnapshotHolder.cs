@@ -1,5 +1,6 @@
 using Npgsql;
 using Npgsql.Replication;
+using ShardProxy.Control.Migration.CatchingUp;
 using ShardProxy.Control.Nodes;
 
 namespace ShardProxy.Control.Migration.Copying;
@@ -27,15 +28,12 @@ internal sealed class SnapshotHolder : IAsyncDisposable
     /// <summary>Publication, then slot, then snapshot. The objects are in the journal already.</summary>
     public static async Task<SnapshotHolder> CreateAsync(MigrationContext context, CancellationToken cancellationToken)
     {
-        var stream = MigrationNames.Stream(context.Id);
+        var stream = context.Names.Stream;
         var locks = await context.Connections.OpenAsync(context.Source, cancellationToken);
         try
         {
-            var tables = context.Tables.Select(t => $"TABLE ONLY {t.Sql} WHERE ({t.Predicate()})").Append($"TABLE shardproxy.marker WHERE (migration_id = {context.Id})");
-
-            // TRUNCATE passes row filters and would empty the target, so it is not published (and the gate refuses it).
-            await locks.RunAsync($"CREATE PUBLICATION {stream} FOR {string.Join(", ", tables)} WITH (publish = 'insert, update, delete')", cancellationToken);
-            await locks.RunAsync($"SET application_name = '{MigrationNames.Session(context.Id)}'", cancellationToken);
+            await ApplyStream.PublishAsync(context, locks, stream, cancellationToken);
+            await locks.RunAsync($"SET application_name = '{context.Names.Session}'", cancellationToken);
             await locks.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancellationToken);
             await locks.RunAsync($"LOCK TABLE {string.Join(", ", context.Tables.Select(t => "ONLY " + t.Sql))} IN ACCESS SHARE MODE", cancellationToken);
 

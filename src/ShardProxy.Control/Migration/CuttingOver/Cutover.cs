@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Npgsql;
 using ShardProxy.Catalog;
 using ShardProxy.Control.Migration.CatchingUp;
@@ -20,6 +21,7 @@ internal sealed class Cutover : IAsyncDisposable
     private readonly NpgsqlConnection _source;
     private readonly NpgsqlConnection _target;
     private string? _targetLsn;
+    private long _heldSince;
     private double _patience = 1;
 
     private Cutover(MigrationContext context, Markers markers, NpgsqlConnection source, NpgsqlConnection target)
@@ -38,10 +40,10 @@ internal sealed class Cutover : IAsyncDisposable
 
     public static async Task<Cutover> OpenAsync(MigrationContext context, Markers markers, CancellationToken cancellationToken)
     {
-        var source = await context.Connections.OpenAsync(context.Source, cancellationToken);
+        var source = await context.Connections.OpenAsync(context.From, cancellationToken);
         try
         {
-            var target = await context.Connections.OpenAsync(context.Target, cancellationToken);
+            var target = await context.Connections.OpenAsync(context.To, cancellationToken);
             await target.RunAsync("SET synchronous_commit = on", cancellationToken);
             return new Cutover(context, markers, source, target);
         }
@@ -136,7 +138,7 @@ internal sealed class Cutover : IAsyncDisposable
         // d. Whoever changed the record decided. Not us, or not known: win an abort, or see that the commit stands. Both gates stay shut until one of them
         // is read to be true, however long the catalog is away.
         decided ??= await InsistAsync(() => _context.Catalog.TryUpdateAsync(Abort, CancellationToken.None)) ?? await InsistAsync(() => _context.Catalog.LoadAsync(CancellationToken.None));
-        var isThrough = decided.FindRange(_context.RangeId)?.NodeId == _context.Target.Id;
+        var isThrough = decided.FindRange(_context.RangeId)?.NodeId == _context.To.Id;
 
         // e. Only now may a gate open, and then the hold end: in this order, as other proxies see the catalog before this one tells them anything.
         await ReleaseAsync(decided, isThrough);
@@ -168,7 +170,7 @@ internal sealed class Cutover : IAsyncDisposable
                     $"""
                     SET LOCAL lock_timeout = {Math.Max(1, (int)left.TotalMilliseconds)};
                     {RangeGate.LockSql(_context.RangeId)};
-                    {RangeGate.SetSql(_context.Id, NodeSchema.GateClosed)};
+                    {RangeGate.SetSql(_context.Names, NodeSchema.GateClosed)};
                     INSERT INTO shardproxy.marker (migration_id, seq) VALUES ({_context.Id}, {seq})
                     """,
                     CancellationToken.None);
@@ -228,8 +230,8 @@ internal sealed class Cutover : IAsyncDisposable
             try
             {
                 // A connection may have died under the try; the pool gives another then.
-                await using var connection = await _context.Connections.OpenAsync(isThrough ? _context.Target : _context.Source, CancellationToken.None);
-                await RangeGate.OpenAsync(connection, _context.Id, CancellationToken.None);
+                await using var connection = await _context.Connections.OpenAsync(isThrough ? _context.To : _context.From, CancellationToken.None);
+                await RangeGate.OpenAsync(connection, _context.Names, CancellationToken.None);
                 break;
             }
             catch (NpgsqlException) when (attempt < 3)
@@ -247,18 +249,23 @@ internal sealed class Cutover : IAsyncDisposable
         await _context.Fleet.PublishAsync(released.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), CancellationToken.None);
     }
 
-    private CatalogState? Announce(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Ghosts } move && IsSource(state)
-        ? state.WithMove(_context.Id, move with { Phase = MovePhase.Holding })
+    private CatalogState? Announce(CatalogState state) => state.FindMove(_context.Id) is { IsHeld: false } move && IsFrom(state)
+        ? state.WithMove(_context.Id, move with { Phase = MovePhase.Holding, HeldSince = _heldSince = state.Epoch + 1 })
         : null;
 
-    private CatalogState? Commit(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Holding } move && IsSource(state)
-        ? state.WithRange(_context.RangeId, state.FindRange(_context.RangeId)! with { NodeId = _context.Target.Id })
+    private CatalogState? Commit(CatalogState state) => IsAnnounced(state, out var move)
+        ? state.WithRange(_context.RangeId, state.FindRange(_context.RangeId)! with { NodeId = _context.To.Id })
             .WithMove(_context.Id, move with { Phase = MovePhase.Releasing })
         : null;
 
-    private CatalogState? Abort(CatalogState state) => state.FindMove(_context.Id) is { Phase: MovePhase.Holding } move && IsSource(state)
-        ? state.WithMove(_context.Id, move with { Phase = MovePhase.Releasing })
-        : null;
+    private CatalogState? Abort(CatalogState state) => IsAnnounced(state, out var move) ? state.WithMove(_context.Id, move with { Phase = MovePhase.Releasing }) : null;
 
-    private bool IsSource(CatalogState state) => state.FindRange(_context.RangeId)?.NodeId == _context.Source.Id;
+    // This very announcement: another try, or another control plane's, is not for this one to decide.
+    private bool IsAnnounced(CatalogState state, [NotNullWhen(true)] out RangeMove? move)
+    {
+        move = state.FindMove(_context.Id);
+        return move is { Phase: MovePhase.Holding } && move.HeldSince == _heldSince && IsFrom(state);
+    }
+
+    private bool IsFrom(CatalogState state) => state.FindRange(_context.RangeId)?.NodeId == _context.From.Id;
 }

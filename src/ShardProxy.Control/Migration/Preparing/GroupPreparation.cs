@@ -30,21 +30,28 @@ internal static class GroupPreparation
     /// <summary>Everything the migration will put on a node, in one journal entry before the first of it exists.</summary>
     public static async Task ListObjectsAsync(MigrationContext context, ImmutableArray<TableSurvey> surveys, CancellationToken cancellationToken)
     {
-        var stream = MigrationNames.Stream(context.Id);
+        var (stream, reverse) = (context.Names.Stream, context.Names.ReverseStream);
         var (source, target) = (context.Source.Id, context.Target.Id);
         var objects = ImmutableArray.CreateBuilder<MigrationObject>();
         foreach (var node in new[] { source, target })
         {
-            objects.Add(new MigrationObject(MigrationObjectKind.GateSequence, node, MigrationNames.GateSequence(context.Id)));
+            objects.Add(new MigrationObject(MigrationObjectKind.GateSequence, node, context.Names.GateSequence));
             objects.Add(new MigrationObject(MigrationObjectKind.Markers, node, stream));
             objects.AddRange(surveys.Select(s => new MigrationObject(
-                MigrationObjectKind.GateTriggers, node, s.Table.Sql, node == source ? s.RestoreIdentity : null)));
+                MigrationObjectKind.GateTriggers, node, s.Table.Sql, s.RestoreIdentity(node == source))));
         }
 
         objects.Add(new MigrationObject(MigrationObjectKind.Publication, source, stream));
         objects.Add(new MigrationObject(MigrationObjectKind.ReplicationSlot, source, stream));
         objects.Add(new MigrationObject(MigrationObjectKind.Subscription, target, stream));
         objects.Add(new MigrationObject(MigrationObjectKind.GhostRows, target, stream));
+        if (context.Options.RollbackWindow > TimeSpan.Zero)
+        {
+            objects.Add(new MigrationObject(MigrationObjectKind.Publication, target, reverse));
+            objects.Add(new MigrationObject(MigrationObjectKind.ReplicationSlot, target, reverse));
+            objects.Add(new MigrationObject(MigrationObjectKind.Subscription, source, reverse));
+        }
+
         await context.Journal.WriteAsync(r => r with { Objects = objects.ToImmutable() }, cancellationToken);
     }
 

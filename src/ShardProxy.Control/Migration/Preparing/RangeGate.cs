@@ -15,7 +15,7 @@ internal static class RangeGate
     public static async Task CreateSequenceAsync(MigrationContext context, Node node, bool isOpen, CancellationToken cancellationToken)
     {
         await using var connection = await context.Connections.OpenAsync(node, cancellationToken);
-        var sequence = MigrationNames.GateSequence(context.Id);
+        var sequence = context.Names.GateSequence;
         await connection.RunAsync(
             $"CREATE SEQUENCE IF NOT EXISTS {sequence}; SELECT pg_catalog.setval('{sequence}', {(isOpen ? NodeSchema.GateOpen : NodeSchema.GateClosed)})",
             cancellationToken);
@@ -27,12 +27,12 @@ internal static class RangeGate
         long sequenceOid;
         await using (var connection = await context.Connections.OpenAsync(node, cancellationToken))
         {
-            sequenceOid = await connection.ScalarAsync<long>($"SELECT '{MigrationNames.GateSequence(context.Id)}'::regclass::oid::bigint", cancellationToken);
+            sequenceOid = await connection.ScalarAsync<long>($"SELECT '{context.Names.GateSequence}'::regclass::oid::bigint", cancellationToken);
         }
 
         var table = survey.Table;
         var (inserted, deleted) = (table.Predicate("NEW."), table.Predicate("OLD."));
-        var call = $"EXECUTE FUNCTION shardproxy.gate('{context.RangeId}', '{context.Id}', '{sequenceOid}')";
+        var call = $"EXECUTE FUNCTION shardproxy.gate('{context.RangeId}', '{context.Names.Label}', '{sequenceOid}', '{context.Names.Stream}', '{context.Names.ReverseStream}')";
         var sql = new StringBuilder();
         if (!table.HasGeneratedKey)
         {
@@ -45,7 +45,7 @@ internal static class RangeGate
         }
 
         Add("t", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.refuse_truncate()");
-        if (survey.RestoreIdentity is not null && node.Id == context.Source.Id)
+        if (survey.RestoreIdentity(node.Id == context.Source.Id) is not null)
         {
             sql.Append($"ALTER TABLE ONLY {table.Sql} REPLICA IDENTITY FULL;");
         }
@@ -61,17 +61,17 @@ internal static class RangeGate
 
         void Add(string suffix, string when, string rest)
         {
-            var name = MigrationNames.GateTrigger(context.Id, suffix);
+            var name = context.Names.GateTrigger(suffix);
             sql.Append($"CREATE TRIGGER {name} {when} ON {table.Sql} {rest}; ALTER TABLE ONLY {table.Sql} ENABLE ALWAYS TRIGGER {name};");
         }
     }
 
     /// <summary>Opens the gate. Idempotent; survives whatever the caller's transaction does.</summary>
-    public static async Task OpenAsync(NpgsqlConnection connection, int migrationId, CancellationToken cancellationToken) =>
-        await connection.RunAsync(SetSql(migrationId, NodeSchema.GateOpen), cancellationToken);
+    public static async Task OpenAsync(NpgsqlConnection connection, MigrationNames names, CancellationToken cancellationToken) =>
+        await connection.RunAsync(SetSql(names, NodeSchema.GateOpen), cancellationToken);
 
     /// <summary>The SQL that sets the flag, for callers that keep it prepared.</summary>
-    public static string SetSql(int migrationId, int value) => $"SELECT pg_catalog.setval('{MigrationNames.GateSequence(migrationId)}', {value})";
+    public static string SetSql(MigrationNames names, int value) => $"SELECT pg_catalog.setval('{names.GateSequence}', {value})";
 
     /// <summary>The SQL that waits out every transaction that passed the gate, prepared ones too, and keeps new ones waiting.</summary>
     public static string LockSql(int rangeId) => $"SELECT pg_catalog.pg_advisory_xact_lock({NodeSchema.GateLockClass}, {rangeId})";
@@ -87,7 +87,7 @@ internal static class RangeGate
                 r => r.GetString(0),
                 cancellationToken,
                 tableSql,
-                MigrationNames.GateTriggerPattern(context.Id));
+                context.Names.GateTriggerPattern);
         }
 
         var sql = new StringBuilder();

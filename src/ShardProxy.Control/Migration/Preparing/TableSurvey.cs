@@ -7,10 +7,11 @@ using ShardProxy.Model.Topology;
 namespace ShardProxy.Control.Migration.Preparing;
 
 /// <summary>What a migration has to know about one table before it touches it.</summary>
-/// <param name="RestoreIdentity">SQL clause that brings the replica identity back, when it has to be FULL for the duration; else null.</param>
+/// <param name="RestoreOnSource">SQL clause that brings the replica identity back, when it has to be FULL for the duration; else null.</param>
+/// <param name="RestoreOnTarget">The same on the target, whose changes go back while a rollback window is open.</param>
 /// <param name="HasUserBeforeTriggers">User BEFORE row triggers may change the key after the gate has looked: it looks again AFTER.</param>
 /// <param name="EstimatedRows">Planner's row count of the whole table on the source.</param>
-internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity, bool HasUserBeforeTriggers, long EstimatedRows)
+internal sealed record TableSurvey(MigrationTable Table, string? RestoreOnSource, string? RestoreOnTarget, bool HasUserBeforeTriggers, long EstimatedRows)
 {
     // The key must be in the old row that is logged; of the columns, each must be comparable when the old row is all there is.
     private const string SurveySql = """
@@ -33,6 +34,8 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity
         WHERE c.oid = $1::regclass
         """;
 
+    public string? RestoreIdentity(bool onSource) => onSource ? RestoreOnSource : RestoreOnTarget;
+
     /// <summary>Looks at the table on both nodes and refuses what a migration could not carry.</summary>
     /// <exception cref="ShardProxyException">SHP-508.</exception>
     public static async Task<TableSurvey> TakeAsync(
@@ -46,7 +49,7 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity
 
         var key = table.Table.KeyColumns.Select(i => table.Table.Columns[i].Name).ToArray();
         var (sourceCovers, restore, hasTriggers, rows, incomparable) = await LookAsync(source, table, key, cancellationToken);
-        var (targetCovers, _, hasTargetTriggers, _, _) = await LookAsync(target, table, key, cancellationToken);
+        var (targetCovers, targetRestore, hasTargetTriggers, _, _) = await LookAsync(target, table, key, cancellationToken);
         var isCovered = sourceCovers && (targetCovers || restore == "FULL");
         if (!isCovered || restore == "FULL")
         {
@@ -63,7 +66,7 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreIdentity
             }
         }
 
-        return new TableSurvey(table, isCovered ? null : restore, hasTriggers || hasTargetTriggers, rows);
+        return new TableSurvey(table, isCovered ? null : restore, targetCovers ? null : targetRestore, hasTriggers || hasTargetTriggers, rows);
     }
 
     private static async Task<(bool Covers, string Restore, bool HasTriggers, long Rows, string? Incomparable)> LookAsync(

@@ -33,8 +33,8 @@ internal sealed class AlignedSnapshots : IAsyncDisposable
 
     public static async Task<AlignedSnapshots> TakeAsync(MigrationContext context, Markers markers, CancellationToken cancellationToken)
     {
-        var source = await context.Connections.OpenAsync(context.Source, cancellationToken);
-        var target = await context.Connections.OpenAsync(context.Target, cancellationToken);
+        var source = await context.Connections.OpenAsync(context.From, cancellationToken);
+        var target = await context.Connections.OpenAsync(context.To, cancellationToken);
         try
         {
             for (var attempt = 0; ; attempt++)
@@ -69,13 +69,13 @@ internal sealed class AlignedSnapshots : IAsyncDisposable
     {
         var seq = context.NextMarker();
         var insert = $"INSERT INTO shardproxy.marker (migration_id, seq) VALUES ({context.Id}, {seq})";
-        await using var stop = await context.Connections.OpenAsync(context.Target, cancellationToken);
+        await using var stop = await context.Connections.OpenAsync(context.To, cancellationToken);
         await stop.RunAsync("BEGIN", cancellationToken);
         await stop.RunAsync(insert, cancellationToken);
         var xid = await stop.ScalarAsync<string>("SELECT pg_current_xact_id()::xid::text", cancellationToken);
 
         await source.RunAsync(Begin, cancellationToken);
-        await using (var gate = await context.Connections.OpenAsync(context.Source, cancellationToken))
+        await using (var gate = await context.Connections.OpenAsync(context.From, cancellationToken))
         {
             await gate.RunAsync("BEGIN", cancellationToken);
             await gate.RunAsync($"SET LOCAL lock_timeout = {(int)context.Options.OldestTransaction.TotalMilliseconds}", cancellationToken);
@@ -107,7 +107,7 @@ internal sealed class AlignedSnapshots : IAsyncDisposable
     {
         var sql = $"""
             SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_subscription s ON s.pid = l.pid
-                           WHERE s.subname = '{MigrationNames.Stream(context.Id)}' AND l.locktype = 'transactionid' AND NOT l.granted AND l.transactionid = '{xid}'::xid)
+                           WHERE s.subname = '{context.StreamName}' AND l.locktype = 'transactionid' AND NOT l.granted AND l.transactionid = '{xid}'::xid)
             """;
         while (!await connection.ScalarAsync<bool>(sql, cancellationToken))
         {

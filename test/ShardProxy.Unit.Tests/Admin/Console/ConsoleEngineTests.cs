@@ -87,6 +87,7 @@ internal sealed class ConsoleEngineTests
     [TestCase("MERGE RANGES 2, 1", "merge 2 and 1", "MERGE RANGES")]
     [TestCase("MOVE RANGE 2 TO node2", "move 2 to node2 wait True", "RANGE MOVE")]
     [TestCase("CANCEL MIGRATION 5", "cancel 5", "CANCEL MIGRATION")]
+    [TestCase("ROLLBACK MIGRATION 5", "rollback 5 wait True", "ROLLBACK MIGRATION")]
     public async Task CommandsReachTheControlPlane(string statement, string asked, string tag)
     {
         var reply = await Run(statement);
