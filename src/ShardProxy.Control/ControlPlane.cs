@@ -10,6 +10,7 @@ using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Schema;
 using ShardProxy.Control.Tables;
 using ShardProxy.Control.Transactions;
+using ShardProxy.Control.Watching;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Routing;
@@ -76,11 +77,15 @@ public sealed class ControlPlane : IAsyncDisposable
         _drift = new DriftMonitor(_catalog, _connections);
         _ranges = new RangeSplitter(_catalog, fleet, _migrations.MigrationOf);
         _inDoubt = new InDoubtResolver(_catalog, _connections, options.InDoubtAge);
+        Watch = new NodeWatch(_catalog, _connections, _migrations.List, time);
         Sequences = new SequenceSource(_catalog, _connections);
     }
 
     /// <summary>Numbers of the home node's sequences.</summary>
     public ISequenceSource Sequences { get; }
+
+    /// <summary>What the nodes said last, where this process leads.</summary>
+    public NodeWatch Watch { get; }
 
     /// <summary>The catalog's placement, for whoever needs to read it.</summary>
     public RoutingCatalog Catalog => _catalog;
@@ -122,6 +127,7 @@ public sealed class ControlPlane : IAsyncDisposable
             EveryAsync(_options.InDoubtInterval, ct => WhenLeadingAsync(_inDoubt.ResolveAsync, ct)),
             EveryAsync(_options.DriftInterval, CompareNodesAsync, isRound: false),
             EveryAsync(FleetInterval, ct => WhenLeadingAsync(_expulsion.RoundAsync, ct), isRound: false),
+            EveryAsync(_options.WatchInterval, WatchNodesAsync, isRound: false),
             EveryAsync(_options.KeyLearningInterval, ct => WhenLeadingAsync(new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync, ct)));
     }
 
@@ -429,6 +435,17 @@ public sealed class ControlPlane : IAsyncDisposable
     {
         await _schema.RefreshAsync(cancellationToken);
         return await _drift.CheckAsync(cancellationToken);
+    }
+
+    private async Task<int> WatchNodesAsync(CancellationToken cancellationToken)
+    {
+        if (IsLeading)
+        {
+            return await Watch.RoundAsync(cancellationToken);
+        }
+
+        Watch.Forget();
+        return 0;
     }
 
     private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run, bool isRound = true)

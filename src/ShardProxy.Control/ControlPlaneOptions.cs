@@ -47,6 +47,9 @@ public sealed record ControlPlaneOptions
     /// <summary>How often the nodes' tables and types are compared, for what was done on a node directly.</summary>
     public TimeSpan DriftInterval { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How often the leading proxy asks the nodes what an operator may have to be woken for.</summary>
+    public TimeSpan WatchInterval { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long the lease on the control plane lasts without renewal.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(15);
 }

@@ -18,6 +18,8 @@ public sealed record AdminBackend
 
     public required IFleetView Fleet { get; init; }
 
+    public required IHealthView Health { get; init; }
+
     public required IPlannerView Planner { get; init; }
 
     public required Model.Views.IDataPlaneView DataPlane { get; init; }

@@ -189,6 +189,43 @@ public static class MetricCatalog
     public static readonly MetricDefinition SchemaDrift = FromViews(
         "shardproxy_schema_drift", MetricType.Gauge, "differences", "Ways in which placed tables on a node are not as on the home node.", "node");
 
+    // What alerts are made of.
+    public static readonly MetricDefinition SlotRetained = FromViews(
+        "shardproxy_slot_retained_bytes", MetricType.Gauge, "bytes", "WAL that a node keeps for a migration's replication slot; gathered by the leading proxy.", "node", "slot");
+
+    public static readonly MetricDefinition SlotLag = FromViews(
+        "shardproxy_slot_lag_bytes", MetricType.Gauge, "bytes", "WAL that the other node of a migration has not applied yet; gathered by the leading proxy.", "node", "slot");
+
+    public static readonly MetricDefinition SlotActive = FromViews(
+        "shardproxy_slot_active", MetricType.Gauge, "boolean", "1 while a migration's replication slot is read from; gathered by the leading proxy.", "node", "slot");
+
+    public static readonly MetricDefinition Replicas = FromViews(
+        "shardproxy_replicas", MetricType.Gauge, "replicas", "Physical replicas that stream from a node; gathered by the leading proxy.", "node");
+
+    public static readonly MetricDefinition ReplicaLagBytes = FromViews(
+        "shardproxy_replica_lag_bytes", MetricType.Gauge, "bytes", "WAL that the furthest replica of a node has not replayed; gathered by the leading proxy.", "node");
+
+    public static readonly MetricDefinition ReplicaLagSeconds = FromViews(
+        "shardproxy_replica_lag_seconds", MetricType.Gauge, "seconds", "How far the furthest replica of a node is behind; absent while the node has nothing to measure by.", "node");
+
+    public static readonly MetricDefinition PreparedTransactions = FromViews(
+        "shardproxy_prepared_transactions", MetricType.Gauge, "transactions", "Prepared transactions of this project on a node; gathered by the leading proxy.", "node");
+
+    public static readonly MetricDefinition OldestPrepared = FromViews(
+        "shardproxy_prepared_transaction_oldest_seconds", MetricType.Gauge, "seconds", "Age of the oldest prepared transaction of this project on a node; gathered by the leading proxy.", "node");
+
+    public static readonly MetricDefinition MigrationStateNow = FromViews(
+        "shardproxy_migration_state", MetricType.Gauge, "boolean", "1 for the state a migration under way is in; told by the leading proxy.", "migration", "range", "state");
+
+    public static readonly MetricDefinition MigrationIdle = FromViews(
+        "shardproxy_migration_idle_seconds", MetricType.Gauge, "seconds", "For how long nothing of a migration under way has changed, neither its step nor a count of rows; told by the leading proxy.", "migration", "range");
+
+    public static readonly MetricDefinition Proxies = FromViews(
+        "shardproxy_proxies", MetricType.Gauge, "proxies", "Proxies that share the catalog by state (serving, silent, expelled, barred), as this one knows them.", "state");
+
+    public static readonly MetricDefinition Leading = FromViews(
+        "shardproxy_leading", MetricType.Gauge, "boolean", "1 on the proxy that moves ranges and places tables, 0 on the others.");
+
     // The process. Names are those every Prometheus client library uses.
     public static readonly MetricDefinition ProcessCpu = Process(
         "process_cpu_seconds_total", MetricType.Counter, "seconds", "User and system CPU time of the process.");
@@ -231,6 +268,8 @@ public static class MetricCatalog
         Epoch, HeldStatements, HeldStatementsTotal, Redirections, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,
         Migrations, MigrationRowsCopied, MigrationRowsVerified, MigrationStall, MigrationProgress, Ranges, NodeUp, SchemaDrift,
+        SlotRetained, SlotLag, SlotActive, Replicas, ReplicaLagBytes, ReplicaLagSeconds,
+        PreparedTransactions, OldestPrepared, MigrationStateNow, MigrationIdle, Proxies, Leading,
         ProcessCpu, ProcessMemory, ProcessStart, ProcessThreads, GcCollections, GcPause, GcAllocated, GcHeap, ThreadPoolQueue, DroppedSeries,
     ];
 

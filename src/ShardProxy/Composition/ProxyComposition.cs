@@ -107,6 +107,7 @@ internal static class ProxyComposition
             Operations = new ShardingOperations(control),
             Migrations = new MigrationsView(control, topology),
             Drift = new DriftView(control),
+            Health = new HealthView(control),
             Fleet = new FleetView(control),
             Planner = new PlannerLoopView(planner, topology),
             DataPlane = plane,
@@ -118,7 +119,7 @@ internal static class ProxyComposition
         console.Attach(new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>()));
         var background = new BackgroundWork();
         var metrics = new MetricCollector();
-        var owned = new IDisposable[] { new ControlMetrics(backend), new DataPlaneMetrics(backend), new ProcessMetrics(), metrics, topology, background, analyzer };
+        var owned = new IDisposable[] { new ControlMetrics(backend), new DataPlaneMetrics(backend), new HealthMetrics(backend), new ProcessMetrics(), metrics, topology, background, analyzer };
         var adminCertificates = options.AdminAccess.CertificateFile is { } file
             ? new TlsCertificates(new TlsServerOptions(file, options.AdminAccess.KeyFile ?? file), loggers.CreateLogger<TlsCertificates>())
             : null;

@@ -10,7 +10,7 @@ namespace ShardProxy.Unit.Tests.Admin;
 /// <summary>
 /// A backend with two nodes, one group of four ranges (one of them moving) and fixed figures, that notes what it is asked to do.
 /// </summary>
-internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IDriftView, IFleetView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
+internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrationView, IDriftView, IHealthView, IFleetView, IPlannerView, IDataPlaneView, IRangeStatistics, IConfigView, IProxyControl
 {
     public static readonly DateTimeOffset Noon = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
     private const long Quarter = 1L << 62;
@@ -21,6 +21,7 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         Operations = this,
         Migrations = this,
         Drift = this,
+        Health = this,
         Fleet = this,
         Planner = this,
         DataPlane = this,
@@ -106,6 +107,12 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public ImmutableArray<MigrationSnapshot> Migrations() => MigrationList;
 
     public ImmutableArray<ProxySnapshot> Proxies() => [new("proxy1", "127.0.0.1:6432", true, true, "serving", 7, 0), new("proxy2", "127.0.0.1:6434", false, false, "silent", 6, 4.2)];
+
+    public ImmutableArray<SlotHealth> Slots() => [new("node1", "shardproxy_5", true, 3_000_000, 2_000), new("node2", "shardproxy_5", false, 7, 7)];
+
+    ImmutableArray<NodeHealth> IHealthView.Nodes() => [new("node1", 2, 512, 1.5, 3, 42.5), new("node2", 0, 0, null, 0, 0)];
+
+    public ImmutableArray<MigrationHealth> Moves() => [new(5, 3, "copying", 12.5)];
 
     public ImmutableArray<DriftSnapshot> Drift() => [new(new QualifiedName("public", "orders"), "node2", "index orders_at is missing on node node2")];
 

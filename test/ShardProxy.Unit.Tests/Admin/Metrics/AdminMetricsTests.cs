@@ -42,6 +42,27 @@ internal sealed class AdminMetricsTests
     }
 
     [Test]
+    public void WhatAlertsAreMadeOfIsReported()
+    {
+        using var health = new HealthMetrics(_fixture.Backend);
+        using var collector = new MetricCollector(m => ReferenceEquals(m, health.Meter));
+        var text = MetricCollectorTests.Scrape(collector);
+        Assert.Multiple(() =>
+        {
+            Assert.That(text, Does.Contain("shardproxy_slot_retained_bytes{node=\"node1\",slot=\"shardproxy_5\"} 3000000\n"));
+            Assert.That(text, Does.Contain("shardproxy_slot_lag_bytes{node=\"node2\",slot=\"shardproxy_5\"} 7\n"));
+            Assert.That(text, Does.Contain("shardproxy_slot_active{node=\"node2\",slot=\"shardproxy_5\"} 0\n"));
+            Assert.That(text, Does.Contain("shardproxy_replicas{node=\"node1\"} 2\n"));
+            Assert.That(text, Does.Contain("shardproxy_replica_lag_seconds{node=\"node1\"} 1.5\n").And.Not.Contain("shardproxy_replica_lag_seconds{node=\"node2\"}"));
+            Assert.That(text, Does.Contain("shardproxy_prepared_transaction_oldest_seconds{node=\"node1\"} 42.5\n"));
+            Assert.That(text, Does.Contain("shardproxy_migration_state{migration=\"5\",range=\"3\",state=\"copying\"} 1\n"));
+            Assert.That(text, Does.Contain("shardproxy_migration_idle_seconds{migration=\"5\",range=\"3\"} 12.5\n"));
+            Assert.That(text, Does.Contain("shardproxy_proxies{state=\"silent\"} 1\n").And.Contain("shardproxy_proxies{state=\"barred\"} 0\n"));
+            Assert.That(text, Does.Contain("shardproxy_leading 1\n"));
+        });
+    }
+
+    [Test]
     public void PoolsOfANodeAreAddedUpButTheirWaitsAreNot()
     {
         var pools = _fixture.PoolList;

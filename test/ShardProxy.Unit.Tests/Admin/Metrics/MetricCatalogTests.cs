@@ -7,7 +7,7 @@ namespace ShardProxy.Unit.Tests.Admin.Metrics;
 // Protects the names and labels dashboards and alerts are built on, and that docs/metrics.md says exactly what is served.
 internal sealed class MetricCatalogTests
 {
-    private static readonly string[] AllowedLabels = ["node", "range", "kind", "code", "direction", "state", "outcome", "migration", "generation", "reason"];
+    private static readonly string[] AllowedLabels = ["node", "range", "kind", "code", "direction", "state", "outcome", "migration", "generation", "reason", "slot"];
 
     [Test]
     public void EveryMetricIsListedOnce()
