@@ -6,6 +6,7 @@ using ShardProxy.Catalog.Journal;
 using ShardProxy.Catalog.Stores;
 using ShardProxy.Control.Fleet;
 using ShardProxy.Control.Migration;
+using ShardProxy.Control.Migration.ReadingAhead;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Schema;
 using ShardProxy.Control.Tables;
@@ -123,6 +124,7 @@ public sealed class ControlPlane : IAsyncDisposable
 
         await _schema.RefreshAsync(cancellationToken);
         _background = Task.WhenAll(
+            _options.ReadAhead is { } ahead ? new FreshnessPoller(ahead.Board, ahead.Current, _connections).RunAsync(_stop.Token) : Task.CompletedTask,
             EveryAsync(_options.Lease / 3, RenewLeaseAsync),
             EveryAsync(_options.InDoubtInterval, ct => WhenLeadingAsync(_inDoubt.ResolveAsync, ct)),
             EveryAsync(_options.DriftInterval, CompareNodesAsync, isRound: false),

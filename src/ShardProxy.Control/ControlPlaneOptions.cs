@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Fleet;
+using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
 
 namespace ShardProxy.Control;
@@ -49,6 +50,9 @@ public sealed record ControlPlaneOptions
 
     /// <summary>How often the leading proxy asks the nodes what an operator may have to be woken for.</summary>
     public TimeSpan WatchInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Where this process's data path asks for the freshness of copies, and the table it routes by; null where nobody does.</summary>
+    public (ReadAheadBoard Board, Func<RoutingTable> Current)? ReadAhead { get; init; }
 
     /// <summary>How long the lease on the control plane lasts without renewal.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(15);

@@ -45,6 +45,9 @@ internal sealed record DataPathServices(
     /// <summary>Statements that were held, read ahead or fenced.</summary>
     public RedirectionLog Redirections { get; } = new(Time);
 
+    /// <summary>As of when the copies of moving ranges hold everything.</summary>
+    public ReadAheadBoard ReadAhead { get; } = new(Time);
+
     /// <summary>Whose names without schema mean schema public.</summary>
     public SearchPath SearchPath { get; } = new();
 }

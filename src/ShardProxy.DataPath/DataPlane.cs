@@ -90,6 +90,9 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
 
     public DataPathCounters Counters { get; }
 
+    /// <summary>Asks the control plane as of when the copies of moving ranges hold everything.</summary>
+    public ReadAheadBoard ReadAhead => _services.ReadAhead;
+
     public StatementAnalyzer Analyzer { get; }
 
     /// <summary>The routing table in use.</summary>

@@ -100,4 +100,6 @@ internal sealed record TableDocument(
 internal sealed record MoveDocument(int Migration, int Group, int Range, int Source, int Target, int Phase)
 {
     public long HeldSince { get; init; }
+
+    public bool ReadAhead { get; init; }
 }

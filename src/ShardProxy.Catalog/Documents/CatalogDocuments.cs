@@ -59,7 +59,7 @@ internal static class CatalogDocuments
                 DefaultIdentity = c.Default?.Identity ?? ' ',
             })],
             t.IsChanging))],
-        Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase) { HeldSince = m.HeldSince })],
+        Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase) { HeldSince = m.HeldSince, ReadAhead = m.AllowsReadAhead })],
         OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
         OpaqueFunctions = state.OpaqueFunctions,
         Views = [.. state.Schema.Views.Select(v => new ViewDocument(v.Name.Schema, v.Name.Name, v.Sql, v.Readers))],
@@ -99,7 +99,7 @@ internal static class CatalogDocuments
             })],
             IsChanging = t.Changing,
         })],
-        Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase) { HeldSince = m.HeldSince })],
+        Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase) { HeldSince = m.HeldSince, AllowsReadAhead = m.ReadAhead })],
         OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],
         OpaqueFunctions = document.OpaqueFunctions,
         Schema = new SchemaKnowledge(

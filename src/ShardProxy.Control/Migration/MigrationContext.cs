@@ -167,7 +167,7 @@ internal sealed class MigrationContext
     /// <summary>The end of a hold: the gate of the range's owner is open.</summary>
     public CatalogState? Release(CatalogState state) =>
         state.FindMove(Id) is { Phase: MovePhase.Releasing } move
-            ? state.WithMove(Id, move with { Phase = IsReversible && !IsBackward && state.FindRange(RangeId)?.NodeId == Target.Id ? MovePhase.Reversible : MovePhase.Ghosts })
+            ? state.WithMove(Id, move with { Phase = IsReversible && !IsBackward && state.FindRange(RangeId)?.NodeId == Target.Id ? MovePhase.Reversible : MovePhase.Ghosts, AllowsReadAhead = move.AllowsReadAhead && !IsBackward && state.FindRange(RangeId)?.NodeId == Source.Id })
             : null;
 
     /// <summary>Waits between tries, with jitter, so that two migrations do not step on each other for ever.</summary>

@@ -3,6 +3,7 @@ using ShardProxy.Catalog;
 using ShardProxy.Catalog.Journal;
 using ShardProxy.Control.Migration.CleaningUp;
 using ShardProxy.Control.Migration.Preparing;
+using ShardProxy.Control.Migration.ReadingAhead;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Fleet;
@@ -77,6 +78,7 @@ internal sealed class MigrationEnd(MigrationContext context)
         {
             await OpenGateAsync(isAtTarget ? context.Target : context.Source, stopToken);
             state = await context.Catalog.TryUpdateAsync(context.Release, stopToken) ?? state;
+            state = await context.Catalog.TryUpdateAsync(s => ReadAheadPermission.TakeBack(context, s), stopToken) ?? state;
             await context.Fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, TimeSpan.FromSeconds(5), stopToken);
             var ghostsOn = isAtTarget ? context.Source.Id : context.Target.Id;
             await context.EnterAsync(
@@ -97,9 +99,9 @@ internal sealed class MigrationEnd(MigrationContext context)
             "clean up",
             async ct =>
             {
-                if (hasMoved)
+                if (move is not null || hasMoved)
                 {
-                    // Statements planned before the switch may still read the rows that are ghosts since.
+                    // Statements planned before the switch may still read the rows that are ghosts since, and reads ahead the copy.
                     await context.PublishBarrierAsync(state, ct);
                 }
 

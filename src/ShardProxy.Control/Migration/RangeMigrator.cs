@@ -4,6 +4,7 @@ using ShardProxy.Control.Migration.CatchingUp;
 using ShardProxy.Control.Migration.Copying;
 using ShardProxy.Control.Migration.CuttingOver;
 using ShardProxy.Control.Migration.Preparing;
+using ShardProxy.Control.Migration.ReadingAhead;
 using ShardProxy.Control.Migration.Verifying;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
@@ -126,6 +127,9 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             await context.EnterAsync(MigrationState.CatchingUp, "reverse stream", cancellationToken);
             await context.WithinAsync(context.Options.SlotDeadline, "reverse stream", ct => ReverseStream.PrepareAsync(context, ct), cancellationToken);
         }
+
+        // Clients that accept staleness may read there from here on.
+        await ReadAheadPermission.GiveAsync(context, cancellationToken);
 
         // 5. Verify.
         await context.EnterAsync(MigrationState.Verifying, "checksums", cancellationToken);

@@ -3,6 +3,7 @@ using ShardProxy.DataPath.Sessions;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
+using ShardProxy.Model.Views;
 using ShardProxy.Sql;
 
 namespace ShardProxy.DataPath.Execution;
@@ -70,6 +71,7 @@ internal static class StatementDispatch
             long? hash = null;
             List<int>? owners = null;
             int[]? rowNodes = null;
+            RangeMove? ahead = null;
             if (plan.IsChanging || ((plan.WaitsForMoves || plan.ReferencingGroups.Length > 0) && HasMoves(session, plan, table)))
             {
                 session.Touches.Clear();
@@ -107,6 +109,12 @@ internal static class StatementDispatch
                         case KeyRoute.Refused:
                             dispatch = new Dispatch(plan, table, 0, null, error);
                             return true;
+                        case KeyRoute.Node when !table.Moves.IsEmpty && ReadAhead.MayGo(session, shape, plan, table, out ahead):
+                            nodeId = ahead.TargetNodeId;
+                            break;
+                        default:
+                            ahead = null;
+                            break;
                     }
 
                     break;
@@ -162,6 +170,16 @@ internal static class StatementDispatch
             if (session.Activity.TryBeginStatement(table, session.Touches))
             {
                 dispatch = new Dispatch(plan, table, nodeId, hash, null);
+                if (ahead is not null)
+                {
+                    session.Services.Redirections.Add(
+                        ahead.RangeId, shape, table.Node(ahead.SourceNodeId).Name, table.Node(ahead.TargetNodeId).Name, RedirectionReasons.ReadAhead, TimeSpan.Zero);
+                }
+                else if (!session.HasWritten && SimpleQuery.MayWrite(shape))
+                {
+                    session.HasWritten = true;
+                }
+
                 if (rowNodes is not null || owners is not null)
                 {
                     dispatch = owners is null ? dispatch with { RowNodes = rowNodes } : dispatch with { RowNodes = rowNodes, Owners = owners };

@@ -1,4 +1,5 @@
 using System.Text;
+using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
 using ShardProxy.DataPath.Sessions;
 using ShardProxy.Sql;
@@ -21,6 +22,12 @@ internal static class VariableExecutor
         if (IsRefused(variable))
         {
             session.Fail(ExecutionErrors.ConformingStrings);
+            return;
+        }
+
+        if (ReadStaleness.Refusal(variable) is { } refusal)
+        {
+            session.Fail(refusal);
             return;
         }
 

@@ -11,13 +11,16 @@ namespace ShardProxy.DataPath.Recording;
 /// </summary>
 internal sealed class RedirectionLog(TimeProvider time)
 {
-    /// <summary>Redirections that are kept.</summary>
+    /// <summary>Redirections that are kept, but for reads ahead: those may come by thousands a second, and must not push the others out.</summary>
     public const int Capacity = 4096;
 
+    /// <summary>Reads ahead that are kept.</summary>
+    public const int ReadsAheadCapacity = 1024;
+
     private readonly Lock _lock = new();
-    private readonly Entry[] _ring = new Entry[Capacity];
+    private readonly Ring _others = new(Capacity);
+    private readonly Ring _readsAhead = new(ReadsAheadCapacity);
     private readonly ConcurrentDictionary<(int RangeId, string Reason), long> _totals = new();
-    private long _count;
 
     /// <summary>Adds one, at the present.</summary>
     /// <param name="rangeId">The range, or 0 when there is none to name.</param>
@@ -34,7 +37,7 @@ internal sealed class RedirectionLog(TimeProvider time)
         var at = time.GetUtcNow();
         lock (_lock)
         {
-            _ring[_count++ % Capacity] = new Entry(at, rangeId, text, from, to, reason, held);
+            (reason == RedirectionReasons.ReadAhead ? _readsAhead : _others).Add(new Entry(at, rangeId, text, from, to, reason, held));
         }
     }
 
@@ -43,16 +46,11 @@ internal sealed class RedirectionLog(TimeProvider time)
     {
         lock (_lock)
         {
-            var kept = (int)Math.Min(_count, Capacity);
-            var rows = ImmutableArray.CreateBuilder<RedirectionSnapshot>(kept);
-            for (var i = _count - kept; i < _count; i++)
-            {
-                var entry = _ring[i % Capacity];
-                rows.Add(new RedirectionSnapshot(
-                    entry.At, entry.RangeId == 0 ? null : entry.RangeId, entry.Shape, entry.From, entry.To, entry.Reason, entry.Held.TotalMilliseconds));
-            }
-
-            return rows.MoveToImmutable();
+            return
+            [
+                .. _others.Entries().Concat(_readsAhead.Entries()).OrderBy(e => e.At).Select(e => new RedirectionSnapshot(
+                    e.At, e.RangeId == 0 ? null : e.RangeId, e.Shape, e.From, e.To, e.Reason, e.Held.TotalMilliseconds)),
+            ];
         }
     }
 
@@ -68,6 +66,23 @@ internal sealed class RedirectionLog(TimeProvider time)
             else
             {
                 _totals.TryRemove((rangeId, reason), out _);
+            }
+        }
+    }
+
+    private sealed class Ring(int capacity)
+    {
+        private readonly Entry[] _entries = new Entry[capacity];
+        private long _count;
+
+        public void Add(Entry entry) => _entries[_count++ % _entries.Length] = entry;
+
+        /// <summary>The newest last.</summary>
+        public IEnumerable<Entry> Entries()
+        {
+            for (var i = Math.Max(0, _count - _entries.Length); i < _count; i++)
+            {
+                yield return _entries[i % _entries.Length];
             }
         }
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using ShardProxy.DataPath.Login;
+using ShardProxy.DataPath.Routing;
 using ShardProxy.Model.Topology;
 using ShardProxy.Wire.Auth;
 using ShardProxy.Wire.Framing;
@@ -215,6 +216,9 @@ internal sealed class ServerConnector(
             ("database", key.Database),
             ("application_name", $"shardproxy/{options.ProxyId}"),
             ("client_encoding", "UTF8"),
+
+            // What a client that has set it finds with SHOW is what everybody else finds, too.
+            (ReadStaleness.Name, ReadStaleness.Default),
         ];
         var size = 4 + 4 + 1 + parameters.Sum(p => Encoding.UTF8.GetByteCount(p.Name) + Encoding.UTF8.GetByteCount(p.Value) + 2);
         MessageWriter.Int32(connection.Output, size);

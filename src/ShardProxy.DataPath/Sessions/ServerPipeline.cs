@@ -21,7 +21,7 @@ internal sealed class ServerPipeline(Session session)
     public ServerConnection? Server { get; set; }
 
     /// <summary>Something was executed since the last Sync.</summary>
-    public bool HasExecuted { get; set; }
+    public bool HasExecuted { get => session.IsMidway; set => session.IsMidway = value; }
 
     /// <summary>
     /// What was executed since the last Sync has begun a block on the server and not ended it: a Sync commits nothing, once it is known that

@@ -22,6 +22,8 @@ internal sealed class Session
     private long _stateSince;
     private long _waitingSince;
     private SessionSettings? _pathSettings;
+    private SessionSettings? _stalenessSettings;
+    private long _readStaleness;
     private bool _hasPublicPath;
     private long _transactionSince;
     private volatile EndRequest? _end;
@@ -142,6 +144,31 @@ internal sealed class Session
 
     /// <summary>The node for a statement: its cursor's, or the one it was routed to.</summary>
     public Node NodeFor(StatementShape shape, Node routed) => (CursorNodes.Concerns(shape) ? (Cursors ??= new CursorNodes()).Find(this, shape) : null) ?? routed;
+
+    /// <summary>How old what plain reads return may be, in units of the clock's timestamps; 0 when it must be the present.</summary>
+    public long ReadStaleness
+    {
+        get
+        {
+            if (!ReferenceEquals(_stalenessSettings, Settings))
+            {
+                _stalenessSettings = Settings;
+                _readStaleness = Settings[Routing.ReadStaleness.Name] is { } value
+                    ? (long)((Routing.ReadStaleness.Parse(value.Text)?.TotalSeconds ?? 0) * Services.Time.TimestampFrequency) : 0;
+            }
+
+            return _readStaleness;
+        }
+    }
+
+    /// <summary>Something that may have written was sent since <see cref="WroteUntil"/> was noted.</summary>
+    public bool HasWritten { get; set; } = true;
+
+    /// <summary>Timestamp at which everything that it had written before was over.</summary>
+    public long WroteUntil { get; set; }
+
+    /// <summary>Statements before the one at hand are part of the same implicit transaction, or of the same string.</summary>
+    public bool IsMidway { get; set; }
 
     /// <summary>Set while the statement at hand is to be planned again because a closed write gate has stopped it.</summary>
     public Fence? Fence { get; set; }

@@ -53,7 +53,7 @@ internal sealed class SimpleQuery(Session session)
                 default:
                     shape ??= await session.Services.Analyzer.AnalyzeAsync(text[scan.Start..scan.End], session.Connection.Closed).ConfigureAwait(false);
                     readyWasSent = scan.Next < text.Length && StatementBatch.HasMore(session, text, scan.Next)
-                        ? await new StatementBatch(session, RunPartAsync).RunAsync(payload).ConfigureAwait(false)
+                        ? await RunBatchAsync(payload).ConfigureAwait(false)
                         : await RunOneAsync(shape, payload, text[..scan.End], scan.Start).ConfigureAwait(false);
                     break;
             }
@@ -95,6 +95,19 @@ internal sealed class SimpleQuery(Session session)
         else
         {
             session.Fail(e.Error!);
+        }
+    }
+
+    private async ValueTask<bool> RunBatchAsync(ReadOnlyMemory<byte> payload)
+    {
+        session.IsMidway = true;
+        try
+        {
+            return await new StatementBatch(session, RunPartAsync).RunAsync(payload).ConfigureAwait(false);
+        }
+        finally
+        {
+            session.IsMidway = false;
         }
     }
 

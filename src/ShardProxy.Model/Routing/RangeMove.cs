@@ -40,6 +40,12 @@ public sealed record RangeMove(int MigrationId, int GroupId, int RangeId, int So
     /// <summary>The epoch of the announcement by which work is held, or was last; 0 before the first. Whoever decides a cutover decides this very one.</summary>
     public long HeldSince { get; init; }
 
+    /// <summary>
+    /// The target has caught up: plain reads of clients that accept staleness may go there. Taken back, with the barrier of statements, before rows are taken from the target or
+    /// its stream ends.
+    /// </summary>
+    public bool AllowsReadAhead { get; init; }
+
     /// <summary>Rows are under way, or will be; false while only the way back is kept open.</summary>
     public bool IsUnderWay => Phase != MovePhase.Reversible;
 }

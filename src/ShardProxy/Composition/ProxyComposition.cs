@@ -81,6 +81,7 @@ internal static class ProxyComposition
                 Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
                 IsHandingOver = () => handover.IsOlderThere,
                 Self = plane,
+                ReadAhead = (plane.ReadAhead, () => plane.Current),
                 Migration = migration,
             },
             store,

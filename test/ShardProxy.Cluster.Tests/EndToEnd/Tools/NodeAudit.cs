@@ -65,6 +65,13 @@ internal static class NodeAudit
     /// <summary>Fails the test when a node holds leftovers or ghosts of a sharded table.</summary>
     public static async Task AssertSettledAsync(ProxyProcess proxy, CancellationToken cancellationToken, params (string Table, string Key)[] sharded)
     {
+        // A rollback window may be open still.
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(40));
+        while (!deadline.IsCancellationRequested && (await LeftoversAsync(proxy, cancellationToken)).Count > 0)
+        {
+            await Task.Yield();
+        }
+
         Assert.That(await LeftoversAsync(proxy, cancellationToken), Is.Empty, "what migrations and transactions left on the nodes");
         foreach (var (table, key) in sharded)
         {
