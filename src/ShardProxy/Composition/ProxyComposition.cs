@@ -41,7 +41,8 @@ internal static class ProxyComposition
     /// <summary>A proxy that is not started yet.</summary>
     /// <param name="options">From the configuration.</param>
     /// <param name="migration">How ranges are moved; a fault harness gives its seams here.</param>
-    public static IProxyHost Compose(ProxyOptions options, MigrationOptions migration)
+    /// <param name="adjust">Changes the control plane's limits, for a fault harness that cannot wait as long as production does; null for none.</param>
+    public static IProxyHost Compose(ProxyOptions options, MigrationOptions migration, Func<ControlPlaneOptions, ControlPlaneOptions>? adjust = null)
     {
         var plannerOptions = PlannerOptionsOf(options.Planner);
         var time = TimeProvider.System;
@@ -71,22 +72,19 @@ internal static class ProxyComposition
         var handover = new ProcessHandover(options.HandoverSocket, options.ProxyId, time, loggers.CreateLogger<ProcessHandover>());
         plane.CancelElsewhere = handover.CancelElsewhereAsync;
         var logins = options.Nodes.ToDictionary(n => n.Name, n => n.Address, StringComparer.Ordinal);
-        var control = new ControlPlane(
-            new ControlPlaneOptions
-            {
-                ProxyId = options.ProxyId,
-                Identity = identity,
-                Address = options.Listen.ToString(),
-                Nodes = nodes,
-                Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
-                IsHandingOver = () => handover.IsOlderThere,
-                Self = plane,
-                ReadAhead = (plane.ReadAhead, () => plane.Current),
-                Migration = migration,
-            },
-            store,
-            new PairedFleet(plane, handover),
-            time);
+        var controlOptions = new ControlPlaneOptions
+        {
+            ProxyId = options.ProxyId,
+            Identity = identity,
+            Address = options.Listen.ToString(),
+            Nodes = nodes,
+            Login = node => new NodeLogin(logins[node.Name].User, logins[node.Name].Password?.Reveal() ?? "", options.Database) { Tls = logins[node.Name].Tls },
+            IsHandingOver = () => handover.IsOlderThere,
+            Self = plane,
+            ReadAhead = (plane.ReadAhead, () => plane.Current),
+            Migration = migration,
+        };
+        var control = new ControlPlane(adjust?.Invoke(controlOptions) ?? controlOptions, store, new PairedFleet(plane, handover), time);
         schema.Attach(control);
         sequences.Attach(control);
 

@@ -34,10 +34,14 @@ public sealed class TestCluster : IAsyncDisposable
     /// <param name="nodes">How many.</param>
     /// <param name="settings">Further server settings.</param>
     /// <param name="cancellationToken">Ends the start.</param>
+    public static Task<TestCluster> StartAsync(int nodes = 1, IReadOnlyDictionary<string, string>? settings = null, CancellationToken cancellationToken = default) =>
+        StartAsync(nodes, settings, null, cancellationToken);
+
+    /// <summary>The same with servers of another major version than the other tests', or null for theirs.</summary>
     public static async Task<TestCluster> StartAsync(
-        int nodes = 1, IReadOnlyDictionary<string, string>? settings = null, CancellationToken cancellationToken = default)
+        int nodes, IReadOnlyDictionary<string, string>? settings, int? major, CancellationToken cancellationToken = default)
     {
-        var binaries = await TestPrerequisites.EnsureAsync(cancellationToken);
+        var binaries = major is { } version ? await TestPrerequisites.EnsureVersionAsync(version, cancellationToken) : await TestPrerequisites.EnsureAsync(cancellationToken);
         return new TestCluster(await LocalServerCluster.StartAsync(
             new LocalClusterOptions
             {

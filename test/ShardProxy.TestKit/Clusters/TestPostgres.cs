@@ -36,9 +36,18 @@ public static class TestPostgres
     /// </summary>
     internal static async Task ChooseAsync(bool installMissing, Action<string> output, CancellationToken cancellationToken)
     {
-        if (_asked is not { } major || await HasAsync(major, Environment.GetEnvironmentVariable(Chosen), cancellationToken))
+        if (_asked is { } major)
         {
-            return;
+            Environment.SetEnvironmentVariable(Chosen, await InstalledAsync(major, installMissing, output, cancellationToken));
+        }
+    }
+
+    /// <summary>The directory of a version's server programs: the one that is chosen, or the pinned build. Call with the turn of <see cref="TestPrerequisites"/>.</summary>
+    internal static async Task<string> InstalledAsync(int major, bool installMissing, Action<string> output, CancellationToken cancellationToken)
+    {
+        if (Environment.GetEnvironmentVariable(Chosen) is { } chosen && await HasAsync(major, chosen, cancellationToken))
+        {
+            return chosen;
         }
 
         if (major != Newer || !Packages.TryGetValue(RuntimeInformation.ProcessArchitecture, out var package) || !OperatingSystem.IsLinux())
@@ -64,7 +73,7 @@ public static class TestPostgres
             }
         }
 
-        Environment.SetEnvironmentVariable(Chosen, programs);
+        return programs;
     }
 
     private static async Task<bool> HasAsync(int major, string? directory, CancellationToken cancellationToken)

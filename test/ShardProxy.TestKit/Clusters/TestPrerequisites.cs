@@ -31,6 +31,16 @@ public static class TestPrerequisites
         return await OrFailWithTheLineAsync(install => Prerequisites.EnsureAsync(install, line => TestContext.Progress.WriteLine(line), cancellationToken));
     }
 
+    /// <summary>The server programs of another major version than the other tests run on; libpg_query is there too.</summary>
+    public static async Task<ServerBinaries> EnsureVersionAsync(int major, CancellationToken cancellationToken = default)
+    {
+        await EnsureAsync(cancellationToken);
+        await using var turn = await TurnAsync(cancellationToken);
+        var programs = await TestPostgres.InstalledAsync(
+            major, Environment.GetEnvironmentVariable(Variable) == "1", line => TestContext.Progress.WriteLine(line), cancellationToken);
+        return new ServerBinaries(programs, major);
+    }
+
     /// <summary>
     /// Full path of one of PostgreSQL's client programs, such as <c>psql</c>: of the servers' own version where it comes with them, else of
     /// another version on this machine.

@@ -1,0 +1,15 @@
+using ShardProxy.Stress.Tests.Faults;
+using ShardProxy.Stress.Tests.Host;
+
+return args switch
+{
+    ["host", .. var rest] => await ProxyHostProgram.RunAsync(rest),
+    ["faults", .. var rest] => await FaultCommand.RunAsync(rest),
+    _ => Usage(),
+};
+
+static int Usage()
+{
+    Console.Error.WriteLine("usage: test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--report FILE]");
+    return 2;
+}
