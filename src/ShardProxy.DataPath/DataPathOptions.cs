@@ -191,6 +191,9 @@ public sealed record DataPathOptions
     /// <summary>Bytes of statement text kept prepared on a server connection; above it the least recently used are closed.</summary>
     public int MaxPreparedBytesPerServer { get; init; } = 4 * 1024 * 1024;
 
+    /// <summary>For fault harnesses, to show that they would find the mistake: a statement goes where it was planned to go, however the routing has changed since.</summary>
+    internal bool TrustsOldPlans { get; init; }
+
     /// <summary>The limits of one user.</summary>
     public UserLimits LimitsOf(string user) => UserLimits.Count == 0 ? DataPath.UserLimits.None : UserLimits.GetValueOrDefault(user, DataPath.UserLimits.None);
 }

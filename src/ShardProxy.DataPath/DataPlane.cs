@@ -74,7 +74,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
         Analyzer = analyzer;
         var live = new LiveOptions(options);
         _services = new DataPathServices(
-            live, time, analyzer, holder, new ActivityBoard(holder, time), new BackendPools(live, connector, time, Random.Shared, holder.Types), connector, Recorder,
+            live, time, analyzer, holder, new ActivityBoard(holder, time) { TrustsOldPlans = options.TrustsOldPlans }, new BackendPools(live, connector, time, Random.Shared, holder.Types), connector, Recorder,
             new CanonicalStatements(), Counters, console, schemaObserver, Convert.ToHexString(RandomNumberGenerator.GetBytes(4)).ToLowerInvariant(), new SequenceBlocks(sequences, time))
         {
             RoleChanges = roleChanges,

@@ -10,6 +10,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--report FILE]");
+    Console.Error.WriteLine(FaultCommand.Usage);
     return 2;
 }

@@ -12,6 +12,7 @@ const string Help =
            test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
            test/stress deadlocks [--seconds S] [--clients N] [--nodes N] [--seed S]
            test/stress crashes [--points N] [--seed S]
+           test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--rounds N] [--postgres VERSION] [--report FILE]
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.
@@ -66,6 +67,17 @@ const string Help =
 
       --points N    only so many of the places to die at, picked by the seed (default: all, about three seconds each)
       --seed S      of the choice (default: taken from the clock and printed)
+
+    faults: moves ranges under the clients of two proxies over three nodes, and kills, freezes, cuts off or slows down the source, the target, the catalog, the proxy that runs the move or
+    the other one, before and after every journaled step of a move and of a rollback. Every acknowledged write is there once, nothing else is, no read goes back, clients are told nothing
+    but what they lost, and nothing of a move is left. Writes a table of what came of each; one that was never tried fails the run.
+
+      --hours H       at most so long (default 1; everything twenty times takes about a day)
+      --seed S        replays a run's order and choices (default: taken from the clock and printed)
+      --catalog KIND  where the catalog is: postgres (default) or etcd
+      --rounds N      how often each is tried (default 20)
+      --postgres N    major version of the servers (default: the machine's; 18 can be installed)
+      --report FILE   the table, in Markdown (default faults.md)
 
     exit code: 0 nothing found, 1 something found, 2 wrong arguments
     """;

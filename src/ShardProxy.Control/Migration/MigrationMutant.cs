@@ -8,4 +8,16 @@ internal enum MigrationMutant
 {
     /// <summary>None.</summary>
     None,
+
+    /// <summary>The marker is written before the writers of the range are locked out.</summary>
+    PositionBeforeLock,
+
+    /// <summary>A cutover whose commit is not known to have happened is taken for given up, without winning an abort.</summary>
+    AbortWithoutCompareAndSet,
+
+    /// <summary>Ghosts are deleted by whoever once was permitted to.</summary>
+    CleanerWithoutToken,
+
+    /// <summary>Statements go where their range was when they were planned first.</summary>
+    CachedPlan,
 }

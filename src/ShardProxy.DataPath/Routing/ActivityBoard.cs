@@ -15,6 +15,9 @@ public sealed class ActivityBoard(RoutingTableHolder holder, TimeProvider time)
 
     public TimeProvider Time { get; } = time;
 
+    /// <summary>See <see cref="DataPathOptions.TrustsOldPlans"/>.</summary>
+    internal bool TrustsOldPlans { get; init; }
+
     /// <summary>Adds a session; remove it by <see cref="Remove"/> when it ends.</summary>
     public SessionActivity Add()
     {

@@ -25,7 +25,7 @@ public sealed class SessionActivity(ActivityBoard board)
     {
         lock (_lock)
         {
-            if (!ReferenceEquals(board.Holder.Current, table))
+            if (!ReferenceEquals(board.Holder.Current, table) && !board.TrustsOldPlans)
             {
                 return false;
             }

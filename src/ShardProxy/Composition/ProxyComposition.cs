@@ -42,7 +42,9 @@ internal static class ProxyComposition
     /// <param name="options">From the configuration.</param>
     /// <param name="migration">How ranges are moved; a fault harness gives its seams here.</param>
     /// <param name="adjust">Changes the control plane's limits, for a fault harness that cannot wait as long as production does; null for none.</param>
-    public static IProxyHost Compose(ProxyOptions options, MigrationOptions migration, Func<ControlPlaneOptions, ControlPlaneOptions>? adjust = null)
+    /// <param name="adjustPlane">The same for the data plane.</param>
+    public static IProxyHost Compose(
+        ProxyOptions options, MigrationOptions migration, Func<ControlPlaneOptions, ControlPlaneOptions>? adjust = null, Func<DataPathOptions, DataPathOptions>? adjustPlane = null)
     {
         var plannerOptions = PlannerOptionsOf(options.Planner);
         var time = TimeProvider.System;
@@ -60,6 +62,7 @@ internal static class ProxyComposition
         var initial = new RoutingTable(0, 0, nodes, [], [], [], [], []);
         var identity = options.Catalog.Kind == CatalogKind.Memory ? null : new ProxyIdentity(options.ProxyId);
         var planeOptions = DataPathSettings.Of(options, loggers) with { Identity = identity };
+        planeOptions = adjustPlane?.Invoke(planeOptions) ?? planeOptions;
         var plane = new DataPlane(planeOptions, initial, analyzer, transport, new SystemNodeAddress(), console, schema, sequences, time, loggers);
 
         // Control plane.

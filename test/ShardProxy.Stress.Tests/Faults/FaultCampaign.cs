@@ -10,7 +10,7 @@ internal sealed record FaultCampaignOptions
 
     public required FaultClusterOptions Cluster { get; init; }
 
-    /// <summary>No cell begins later than this.</summary>
+    /// <summary>No cell begins later than this after the first one.</summary>
     public required TimeSpan Budget { get; init; }
 
     /// <summary>What may befall nodes, catalog and proxies; a proxy is never cut off or slowed down itself.</summary>
@@ -45,6 +45,7 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
         await output.WriteLineAsync(Invariant($"seed {options.Seed}, catalog {options.Cluster.Catalog.ToString().ToLowerInvariant()}"));
         var random = new Random(options.Seed);
         FaultRun? run = null;
+        var started = TimeSpan.Zero;
         try
         {
             for (var round = 0; round < options.Rounds; round++)
@@ -52,15 +53,16 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
                 run ??= await FaultRun.StartAsync(options.Cluster, options.Seed + round, output);
                 if (round == 0)
                 {
+                    started = Stopwatch.GetElapsedTime(began);
                     Cells = CellsOf(run);
-                    await output.WriteLineAsync(Invariant($"{Cells.Count} cells; started after {Stopwatch.GetElapsedTime(began).TotalSeconds:0.0} s"));
+                    await output.WriteLineAsync(Invariant($"{Cells.Count} cells; started after {started.TotalSeconds:0.0} s"));
                 }
 
                 var order = Cells.ToArray();
                 random.Shuffle(order);
                 foreach (var cell in order)
                 {
-                    if (cancellationToken.IsCancellationRequested || Stopwatch.GetElapsedTime(began) > options.Budget)
+                    if (cancellationToken.IsCancellationRequested || Stopwatch.GetElapsedTime(began) - started > options.Budget)
                     {
                         return;
                     }
@@ -102,7 +104,7 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
            from fault in options.Faults
            from victim in Enum.GetValues<Victim>()
            where fault is Fault.Kill or Fault.Freeze || victim is not (Victim.Leader or Victim.Follower)
-           select new FaultCell(place.Step, place.IsAfter, victim, fault),
+           select new FaultCell(place, victim, fault),
     ];
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -34,10 +34,22 @@ internal enum Fault
     Delay,
 }
 
-/// <summary>One thing to try: a fault at a journaled step, before or after it.</summary>
-internal sealed record FaultCell(string Step, bool IsAfter, Victim Victim, Fault Fault = Fault.Kill)
+/// <summary>Where in a move, as the journal has it.</summary>
+/// <param name="IsRollback">While the range goes back again: the move is followed by ROLLBACK MIGRATION.</param>
+/// <param name="Step">The journaled step.</param>
+/// <param name="IsAfter">All of it is done and the next is not in the journal; else it is in the journal, and nothing of it is done.</param>
+internal sealed record FaultPlace(bool IsRollback, string Step, bool IsAfter)
 {
-    public override string ToString() => $"{Fault.ToString().ToLowerInvariant()} {Victim.ToString().ToLowerInvariant()} {(IsAfter ? "after" : "before")} {Step}";
+    public override string ToString() => $"{(IsAfter ? "after" : "before")} {Step}{(IsRollback && !Step.StartsWith("rollback", StringComparison.Ordinal) ? " of rollback" : "")}";
+}
+
+/// <summary>One thing to try: a fault at a place.</summary>
+internal sealed record FaultCell(FaultPlace Place, Victim Victim, Fault Fault = Fault.Kill)
+{
+    /// <summary>Column of the table.</summary>
+    public string What => $"{Fault.ToString().ToLowerInvariant()} {Victim.ToString().ToLowerInvariant()}";
+
+    public override string ToString() => $"{What} {Place}";
 }
 
 /// <summary>What came of it.</summary>

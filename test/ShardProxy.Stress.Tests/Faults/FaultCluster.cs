@@ -28,6 +28,9 @@ internal sealed record FaultClusterOptions
     /// <summary>Further arguments of the proxies' program.</summary>
     public string[] ProxyArguments { get; init; } = [];
 
+    /// <summary>Whole sections of the proxies' configuration, in YAML.</summary>
+    public string Sections { get; init; } = "";
+
     /// <summary>The major version of the servers, or null for the machine's.</summary>
     public int? PostgresVersion { get; init; }
 }
@@ -40,6 +43,8 @@ internal sealed class FaultCluster : IAsyncDisposable
     private readonly EtcdServer? _etcd;
     private readonly FaultRelay?[] _relays;
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("shardproxy-test-");
+
+    private int[] _ports = [];
 
     private FaultCluster(TestCluster servers, EtcdServer? etcd, FaultRelay?[] relays)
     {
@@ -64,7 +69,8 @@ internal sealed class FaultCluster : IAsyncDisposable
         var cluster = new FaultCluster(servers, etcd, relays);
         try
         {
-            cluster.Proxies = [.. new[] { "one", "two" }.Select(id => cluster.NewProxy(id, options, [.. ports.Select((p, i) => relays[i]?.Port ?? p)]))];
+            cluster._ports = [.. ports.Select((p, i) => relays[i]?.Port ?? p)];
+            cluster.Proxies = [.. new[] { "one", "two" }.Select(id => cluster.NewProxy(id, options))];
             foreach (var proxy in cluster.Proxies)
             {
                 await proxy.StartAsync();
@@ -79,8 +85,46 @@ internal sealed class FaultCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Kills the proxies and starts others of the same names.</summary>
+    public async Task StartProxiesAgainAsync(FaultClusterOptions options)
+    {
+        foreach (var proxy in Proxies)
+        {
+            await proxy.KillAsync();
+            Write(proxy.Id, proxy.Port, options);
+            proxy.Arguments = options.ProxyArguments;
+        }
+
+        foreach (var proxy in Proxies)
+        {
+            await proxy.StartAsync();
+        }
+    }
+
     /// <summary>Its major version.</summary>
     public async Task<int> PostgresVersionAsync() => int.Parse((await ScalarAsync<string>(0, "SHOW server_version_num"))!, CultureInfo.InvariantCulture) / 10_000;
+
+    /// <summary>The proxy that leads, as soon as one does.</summary>
+    public async Task<HostedProxy> FindLeaderAsync(TimeSpan deadline)
+    {
+        HostedProxy? leader = null;
+        var open = await Patience.UntilAsync(
+            async () =>
+            {
+                foreach (var proxy in Proxies.Where(p => p.IsRunning))
+                {
+                    if (await FaultConsole.LeadsAsync(proxy))
+                    {
+                        leader = proxy;
+                        return [];
+                    }
+                }
+
+                return ["nobody leads"];
+            },
+            deadline);
+        return leader ?? throw new InvalidOperationException(string.Join(", ", open));
+    }
 
     /// <summary>The relay before a node (from 0), or before the catalog.</summary>
     public FaultRelay Relay(int? node) => _relays[node ?? NodeCount]!;
@@ -181,15 +225,20 @@ internal sealed class FaultCluster : IAsyncDisposable
     private string NodeConnectionString(int node) =>
         new NpgsqlConnectionStringBuilder(_servers.ConnectionString(node)) { Pooling = false, Timeout = 30, CommandTimeout = 60, MaxPoolSize = 1 }.ConnectionString;
 
-    private HostedProxy NewProxy(string id, FaultClusterOptions options, int[] ports)
+    private HostedProxy NewProxy(string id, FaultClusterOptions options)
     {
         var port = FreePort();
+        return new HostedProxy(id, port, Write(id, port, options), options.ProxyArguments);
+    }
+
+    private string Write(string id, int port, FaultClusterOptions options)
+    {
         var file = Path.Combine(_directory.FullName, id + ".yaml");
         var login = $"postgresql://{TestCluster.User}:{TestCluster.Password}@127.0.0.1";
-        var nodes = ports.Take(NodeCount).Select((p, i) => $"  - {{ name: node{i + 1}, uri: '{login}:{p}/{TestCluster.Database}' }}");
-        var catalog = options.Catalog == CatalogKind.Etcd
-            ? $"{{ kind: etcd, endpoints: 'http://127.0.0.1:{ports[NodeCount]}' }}"
-            : $"{{ kind: postgres, uri: '{login}:{ports[NodeCount]}/{TestCluster.Database}' }}";
+        var nodes = _ports.Take(NodeCount).Select((p, i) => $"  - {{ name: node{i + 1}, uri: '{login}:{p}/{TestCluster.Database}' }}");
+        var catalog = _etcd is not null
+            ? $"{{ kind: etcd, endpoints: 'http://127.0.0.1:{_ports[NodeCount]}' }}"
+            : $"{{ kind: postgres, uri: '{login}:{_ports[NodeCount]}/{TestCluster.Database}' }}";
         File.WriteAllText(
             file,
             $"""
@@ -203,8 +252,9 @@ internal sealed class FaultCluster : IAsyncDisposable
             {string.Join('\n', nodes)}
             users:
               - {"{"} name: {TestCluster.User}, password: {TestCluster.Password}, admin: true {"}"}
+            {options.Sections}
 
             """);
-        return new HostedProxy(id, port, file, options.ProxyArguments);
+        return file;
     }
 }

@@ -14,7 +14,7 @@ namespace ShardProxy.Stress.Tests.Faults;
 internal sealed class FaultRun : IAsyncDisposable
 {
     private const int ClientsEach = 3;
-    private static readonly TimeSpan StepDeadline = TimeSpan.FromSeconds(60), SettleDeadline = TimeSpan.FromSeconds(90), Poll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan StepDeadline = TimeSpan.FromSeconds(60), SettleDeadline = TimeSpan.FromSeconds(90), WindowDeadline = TimeSpan.FromSeconds(20);
     private readonly FaultCluster _cluster;
     private readonly Random _random;
     private readonly TextWriter _output;
@@ -27,8 +27,8 @@ internal sealed class FaultRun : IAsyncDisposable
         _output = output;
     }
 
-    /// <summary>The places of an undisturbed move, in order.</summary>
-    public IReadOnlyList<(string Step, bool IsAfter)> Places { get; private set; } = [];
+    /// <summary>The places of an undisturbed move and of one that is rolled back, in order.</summary>
+    public IReadOnlyList<FaultPlace> Places { get; private set; } = [];
 
     /// <summary>Starts everything, shards a table, sets the clients to work and moves a range once without a fault.</summary>
     public static async Task<FaultRun> StartAsync(FaultClusterOptions options, int seed, TextWriter output)
@@ -55,15 +55,16 @@ internal sealed class FaultRun : IAsyncDisposable
         var (range, target) = PickMove();
         _swarm.Favour(range.Id);
         leader.ForgetSteps();
-        leader.StopAt(cell.Step, cell.IsAfter);
+        var (step, isAfter) = (cell.Place.Step, cell.Place.IsAfter);
+        leader.StopAt(step, isAfter);
         var lastId = (await FaultConsole.MigrationsAsync(leader)).Select(m => m.Id).DefaultIfEmpty(0).Max();
-        var moving = MoveAsync(leader, range.Id, target);
-        if (!await leader.ReachesAsync(cell.Step, cell.IsAfter, StepDeadline, moving))
+        var moving = MoveAsync(leader, range.Id, target, cell.Place.IsRollback);
+        if (!await leader.ReachesAsync(step, isAfter, StepDeadline, FailureOf(moving)))
         {
-            leader.Go();
+            leader.StopNowhere();
             var reason = await moving;
             var violations = await SettleAsync(lastId, []);
-            return new FaultResult(cell, null, [.. violations.Violations, Invariant($"the move of range {range.Id} did not come {(cell.IsAfter ? "behind" : "to")} step {cell.Step}: {reason ?? "it was done"}")], 0, time.Elapsed);
+            return new FaultResult(cell, null, [.. violations.Violations, Invariant($"the move of range {range.Id} did not come to the place {cell.Place}: {reason ?? "it was done"}")], 0, time.Elapsed);
         }
 
         var scope = new FaultScope(cell.Victim, Math.Max(0, _cluster.Proxies.ToList().IndexOf(leader)), range.Id, range.Node, target, Stopwatch.GetTimestamp());
@@ -77,7 +78,7 @@ internal sealed class FaultRun : IAsyncDisposable
         leader.Go();
         if (!isUpFirst)
         {
-            await Task.Delay(_random.Next(50, 600));
+            await Task.Delay(cell.Fault == Fault.Freeze && _random.Next(4) == 0 ? _random.Next(11_000, 20_000) : _random.Next(50, 600));
             await MendAsync(cell, scope);
         }
 
@@ -107,42 +108,24 @@ internal sealed class FaultRun : IAsyncDisposable
 
     private async Task PrepareAsync(int seed)
     {
-        var first = _cluster.Proxies[0];
-        await using (var connection = new NpgsqlConnection(first.ConnectionString()))
-        {
-            await connection.OpenAsync();
-            foreach (var sql in new[]
-            {
-                "CREATE TABLE tokens (id bigint PRIMARY KEY, client int NOT NULL, pair bigint NOT NULL)",
-                "CREATE TABLE counters (id bigint PRIMARY KEY, client int NOT NULL, n bigint NOT NULL)",
-            })
-            {
-                await using var command = new NpgsqlCommand(sql, connection);
-                await command.ExecuteNonQueryAsync();
-            }
-
-            var leader = await LeaderAsync();
-            await FaultConsole.RunAsync(leader, "SHARD TABLE tokens BY HASH (id)");
-            await FaultConsole.RunAsync(leader, "SHARD TABLE counters BY HASH (id) COLOCATE WITH tokens");
-            _swarm = new ClientSwarm(_cluster.Proxies, await FaultConsole.RangesAsync(leader), ClientsEach, seed);
-            foreach (var ledger in _swarm.Ledgers)
-            {
-                await using var command = new NpgsqlCommand(
-                    Invariant($"INSERT INTO counters (id, client, n) VALUES {string.Join(", ", ledger.CounterKeys.Select(k => Invariant($"({k}, {ledger.Client}, 0)")))}"), connection);
-                await command.ExecuteNonQueryAsync();
-            }
-        }
-
+        var leader = await LeaderAsync();
+        await FaultTables.CreateAsync(leader);
+        _swarm = new ClientSwarm(_cluster.Proxies, await FaultConsole.RangesAsync(leader), ClientsEach, seed);
+        await FaultTables.FillAsync(leader, _swarm.Ledgers);
         _swarm.Start();
-        await DryMoveAsync();
+        Places =
+        [
+            .. (await DryMoveAsync(isRollback: false)).Select(s => new FaultPlace(false, s.Step, s.IsAfter)),
+            .. (await DryMoveAsync(isRollback: true)).SkipWhile(s => s.Step != "rollback").Select(s => new FaultPlace(true, s.Step, s.IsAfter)),
+        ];
     }
 
-    private async Task DryMoveAsync()
+    private async Task<List<(string Step, bool IsAfter)>> DryMoveAsync(bool isRollback)
     {
         var leader = await LeaderAsync();
         var (range, target) = PickMove();
         leader.ForgetSteps();
-        if (await MoveAsync(leader, range.Id, target) is { } error)
+        if (await MoveAsync(leader, range.Id, target, isRollback) is { } error)
         {
             throw new InvalidOperationException($"a move without a fault failed: {error}\n{Logs()}");
         }
@@ -153,7 +136,7 @@ internal sealed class FaultRun : IAsyncDisposable
             throw new InvalidOperationException($"a move without a fault: {string.Join('\n', violations)}\n{Logs()}");
         }
 
-        Places = [.. leader.Steps.Distinct()];
+        return [.. leader.Steps.Distinct()];
     }
 
     private (RangeOwner Range, int Target) PickMove()
@@ -164,17 +147,31 @@ internal sealed class FaultRun : IAsyncDisposable
         return (range, (range.Node + _random.Next(1, FaultCluster.NodeCount)) % FaultCluster.NodeCount);
     }
 
-    /// <summary>MOVE RANGE to its end; what it failed with, or null.</summary>
-    private static async Task<string?> MoveAsync(HostedProxy leader, int range, int target)
+    /// <summary>MOVE RANGE, and ROLLBACK MIGRATION if asked for; what it failed with, or null.</summary>
+    private static async Task<string?> MoveAsync(HostedProxy leader, int range, int target, bool isRollback)
     {
         try
         {
             await FaultConsole.RunAsync(leader, Invariant($"MOVE RANGE {range} TO node{target + 1}"));
+            if (isRollback)
+            {
+                await FaultConsole.RunAsync(leader, Invariant($"ROLLBACK MIGRATION {(await FaultConsole.MigrationsAsync(leader)).Max(m => m.Id)}"));
+            }
+
             return null;
         }
         catch (Exception e) when (e is NpgsqlException or IOException)
         {
             return e is PostgresException p ? $"{p.MessageText} ({p.Detail})" : e.Message;
+        }
+    }
+
+    /// <summary>Ends when a move has failed, never when it succeeds: it has steps left behind its answer.</summary>
+    private static async Task FailureOf(Task<string?> moving)
+    {
+        if (await moving is null)
+        {
+            await Task.Delay(StepDeadline);
         }
     }
 
@@ -213,33 +210,14 @@ internal sealed class FaultRun : IAsyncDisposable
         }
     }
 
-    private async Task<HostedProxy> LeaderAsync()
-    {
-        HostedProxy? leader = null;
-        await UntilAsync(
-            async () =>
-            {
-                foreach (var proxy in _cluster.Proxies.Where(p => p.IsRunning))
-                {
-                    if (await FaultConsole.LeadsAsync(proxy))
-                    {
-                        leader = proxy;
-                        return [];
-                    }
-                }
-
-                return ["nobody leads"];
-            },
-            SettleDeadline);
-        return leader!;
-    }
+    private async Task<HostedProxy> LeaderAsync() => await _cluster.FindLeaderAsync(SettleDeadline);
 
     /// <summary>Waits until everything is as it should be when nothing is under way, then checks it.</summary>
     private async Task<(List<string> Violations, int Errors, string? Outcome)> SettleAsync(int lastId, FaultScope[] scopes)
     {
         string? outcome = null;
         RangeMap? map = null;
-        var open = await UntilAsync(
+        var open = await Patience.UntilAsync(
             async () =>
             {
                 var leader = await LeaderAsync();
@@ -270,9 +248,9 @@ internal sealed class FaultRun : IAsyncDisposable
             return ([Invariant($"a client has had no answer for {SettleDeadline.TotalSeconds} s")], 0, outcome);
         }
 
-        // Of the clients' transactions that the fault left, and then of the migration: it is over, so there is nothing to wait for.
-        var found = await UntilAsync(() => Leftovers.FindUnderWayAsync(_cluster), SettleDeadline);
-        found.AddRange(await Leftovers.FindAsync(_cluster));
+        // Of the clients' transactions that the fault left, and then of the migration: it is called done while its way back is open, and no longer than that.
+        var found = await Patience.UntilAsync(() => Leftovers.FindUnderWayAsync(_cluster), SettleDeadline);
+        found.AddRange(await Patience.UntilAsync(() => Leftovers.FindAsync(_cluster), WindowDeadline));
         found.AddRange(await RowChecker.CheckAsync(_cluster, map!, _swarm.Ledgers));
         var before = _swarm.Map;
         _swarm.Map = map!;
@@ -281,31 +259,6 @@ internal sealed class FaultRun : IAsyncDisposable
         found.AddRange(errors.Where(e => !scopes.Any(s => s.Explains(e, before, map!))).Select(e => "told to a client: " + e).Take(10));
         _swarm.Resume();
         return (found, errors.Count, outcome ?? "none");
-    }
-
-    /// <summary>Polls until nothing is in the way any more; what still was, when time is up.</summary>
-    private static async Task<List<string>> UntilAsync(Func<Task<List<string>>> lookAsync, TimeSpan deadline)
-    {
-        var began = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            List<string> open;
-            try
-            {
-                open = await lookAsync();
-            }
-            catch (Exception e) when (e is NpgsqlException or IOException or InvalidOperationException)
-            {
-                open = [e.Message];
-            }
-
-            if (open.Count == 0 || Stopwatch.GetElapsedTime(began) > deadline)
-            {
-                return open;
-            }
-
-            await Task.Delay(Poll);
-        }
     }
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -14,7 +14,6 @@ internal sealed class HostedProxy : IAsyncDisposable
     private const int SignalKill = 9, SignalContinue = 18, SignalStop = 19;
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
     private readonly string _configFile;
-    private readonly string[] _arguments;
     private readonly Lock _lock = new();
     private readonly List<string> _lines = [];
     private readonly List<(string Step, bool IsAfter)> _steps = [];
@@ -31,10 +30,13 @@ internal sealed class HostedProxy : IAsyncDisposable
         Id = id;
         Port = port;
         _configFile = configFile;
-        _arguments = arguments;
+        Arguments = arguments;
     }
 
     public string Id { get; }
+
+    /// <summary>Those of its next start.</summary>
+    public string[] Arguments { get; set; }
 
     public int Port { get; }
 
@@ -90,7 +92,7 @@ internal sealed class HostedProxy : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "ShardProxy.Stress.Tests.dll"), "host", _configFile, .. _arguments])
+        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "ShardProxy.Stress.Tests.dll"), "host", _configFile, .. Arguments])
         {
             start.ArgumentList.Add(argument);
         }
@@ -135,6 +137,13 @@ internal sealed class HostedProxy : IAsyncDisposable
     public void StopAt(string step, bool isAfter) => Send($"stop\t{step}\t{(isAfter ? "after" : "before")}");
 
     public void Go() => Send("go");
+
+    /// <summary>It waits nowhere any more.</summary>
+    public void StopNowhere()
+    {
+        Send("stop\t");
+        Go();
+    }
 
     public void ForgetSteps()
     {

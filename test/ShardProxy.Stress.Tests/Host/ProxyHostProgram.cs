@@ -12,7 +12,7 @@ namespace ShardProxy.Stress.Tests.Host;
 /// </summary>
 internal static class ProxyHostProgram
 {
-    /// <param name="args">Configuration file, then optionally the names of a <see cref="MigrationMutant"/> and the seconds after which a silent proxy is barred.</param>
+    /// <param name="args">Configuration file, then optionally the names of a <see cref="MigrationMutant"/> and the seconds after which a silent proxy is barred and a lease ends.</param>
     public static async Task<int> RunAsync(string[] args)
     {
         SocketTransport.EnableInlineCompletions();
@@ -25,17 +25,19 @@ internal static class ProxyHostProgram
 
         var mutant = args.Length > 1 ? Enum.Parse<MigrationMutant>(args[1]) : MigrationMutant.None;
         var silence = args.Length > 2 ? double.Parse(args[2], CultureInfo.InvariantCulture) : 10;
+        var lease = args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 15;
         var steps = new StepGate(Console.Out);
         var proxy = ProxyComposition.Compose(
             options,
-            new MigrationOptions { AtStep = steps.AtStepAsync, Mutant = mutant },
+            new MigrationOptions { AtStep = steps.AtStepAsync, Mutant = mutant, RollbackWindow = TimeSpan.FromMilliseconds(500) },
             control => control with
             {
-                Lease = TimeSpan.FromSeconds(5),
+                Lease = TimeSpan.FromSeconds(lease),
                 Silence = TimeSpan.FromSeconds(silence),
                 InDoubtAge = TimeSpan.FromSeconds(2),
                 InDoubtInterval = TimeSpan.FromSeconds(0.5),
-            });
+            },
+            plane => plane with { TrustsOldPlans = mutant == MigrationMutant.CachedPlan });
         await proxy.StartAsync(CancellationToken.None);
         steps.Tell("ready");
 

@@ -35,7 +35,6 @@ internal sealed class StepGate(TextWriter output)
         {
             if (line == "go")
             {
-                _stop = null;
                 _go.TrySetResult();
             }
             else if (line.StartsWith("stop\t", StringComparison.Ordinal))

@@ -135,6 +135,11 @@ internal sealed class Cutover : IAsyncDisposable
             decided = null;
         }
 
+        if (decided is null && _context.Options.Mutant == MigrationMutant.AbortWithoutCompareAndSet)
+        {
+            decided = announced;
+        }
+
         // d. Whoever changed the record decided. Not us, or not known: win an abort, or see that the commit stands. Both gates stay shut until one of them
         // is read to be true, however long the catalog is away.
         decided ??= await InsistAsync(() => _context.Catalog.TryUpdateAsync(Abort, CancellationToken.None)) ?? await InsistAsync(() => _context.Catalog.LoadAsync(CancellationToken.None));
@@ -162,6 +167,12 @@ internal sealed class Cutover : IAsyncDisposable
 
         // b. Close the source gate. The server's own timeout ends the wait for the lock: a cancel could race with the commit.
         var seq = _context.NextMarker();
+        var isMarked = _context.Options.Mutant == MigrationMutant.PositionBeforeLock;
+        if (isMarked)
+        {
+            await _source.RunAsync($"INSERT INTO shardproxy.marker (migration_id, seq) VALUES ({_context.Id}, {seq})", CancellationToken.None);
+        }
+
         await using (var transaction = await _source.BeginTransactionAsync(CancellationToken.None))
         {
             try
@@ -171,7 +182,7 @@ internal sealed class Cutover : IAsyncDisposable
                     SET LOCAL lock_timeout = {Math.Max(1, (int)left.TotalMilliseconds)};
                     {RangeGate.LockSql(_context.RangeId)};
                     {RangeGate.SetSql(_context.Names, NodeSchema.GateClosed)};
-                    INSERT INTO shardproxy.marker (migration_id, seq) VALUES ({_context.Id}, {seq})
+                    {(isMarked ? "" : $"INSERT INTO shardproxy.marker (migration_id, seq) VALUES ({_context.Id}, {seq})")}
                     """,
                     CancellationToken.None);
                 await transaction.CommitAsync(CancellationToken.None);
