@@ -10,7 +10,7 @@ internal sealed class MutantTests
     private static readonly Mistake[] Played =
     [
         Mistake.PositionReadBeforeWritersAreLockedOut, Mistake.NoLock, Mistake.LagTakenBeforeItWasComputed, Mistake.AdvisoryLockThenRow, Mistake.RowReadingTrigger,
-        Mistake.PreparedTransactionsIgnored, Mistake.CachedPlanOfTheOldSide,
+        Mistake.PreparedTransactionsIgnored, Mistake.CachedPlanOfTheOldSide, Mistake.AppliedTakenForDurable, Mistake.SleepingProxyNotExpelled,
     ];
 
     private MutantStage? _stage;
@@ -25,7 +25,7 @@ internal sealed class MutantTests
     }
 
     [Test]
-    [CancelAfter(120_000)]
+    [CancelAfter(300_000)]
     public async Task A_mistake_is_found_and_nothing_without_it([ValueSource(nameof(Played))] Mistake mistake, CancellationToken cancellationToken)
     {
         Assert.That(await PlayAsync(mistake, isMade: false), Is.Empty, "with the right code");
