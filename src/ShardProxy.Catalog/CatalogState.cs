@@ -55,6 +55,18 @@ public sealed record CatalogState
 
     public PlacedTable? FindTable(QualifiedName name) => Tables.FirstOrDefault(t => t.Name == name);
 
+    /// <summary>A table and all partitions below it, parents first.</summary>
+    public ImmutableArray<PlacedTable> FindTree(QualifiedName name)
+    {
+        var tree = Tables.Where(t => t.Name == name).ToList();
+        for (var i = 0; i < tree.Count; i++)
+        {
+            tree.AddRange(Tables.Where(t => t.Parent == tree[i].Name));
+        }
+
+        return [.. tree];
+    }
+
     /// <summary>The same state with one range replaced by others that cover exactly the same interval.</summary>
     public CatalogState WithRange(int rangeId, params ImmutableArray<ShardRange> replacement)
     {
@@ -77,10 +89,11 @@ public sealed record CatalogState
         PlacementVersion = PlacementVersion + 1,
     };
 
-    /// <summary>The same state without that table, and without its group when it was the group's last.</summary>
+    /// <summary>The same state without that table and its partitions, and without its group when it was the group's last.</summary>
     public CatalogState WithoutTable(QualifiedName name)
     {
-        var tables = Tables.RemoveAll(t => t.Name == name);
+        var tree = FindTree(name);
+        var tables = Tables.RemoveAll(tree.Contains);
         var groups = Groups.RemoveAll(g => tables.All(t => t.GroupId != g.Id));
         return this with { Tables = tables, Groups = groups, PlacementVersion = PlacementVersion + 1 };
     }

@@ -43,6 +43,15 @@ internal static class ControlErrors
 
     public static ShardProxyError Preflight(string message, string hint) => new("55000", "SHP-508", message, hint);
 
+    /// <param name="table">The table.</param>
+    /// <param name="difference">The first difference, in words.</param>
+    /// <param name="others">How many more there are.</param>
+    public static ShardProxyError TablesDiffer(string table, string difference, int others) => Preflight(
+        $"table {table} is not the same on both nodes: {difference}{(others > 0 ? $", and {others} more" : "")}", "Make them equal, then move again: DDL through the proxy keeps them so.");
+
+    public static ShardProxyError CannotApply(string node) => new(
+        "58000", "SHP-521", $"node {node} cannot apply the changes of the range", "The server's log there has the reason, such as a constraint or a full disk: remove it, then move again.");
+
     public static ShardProxyError VerificationFailed(string table, string detail) => new(
         "XX001",
         "SHP-509",
@@ -120,7 +129,10 @@ internal static class ControlErrors
         "Uniqueness cannot be kept over several nodes: add the key's columns to it, drop it, or choose the key from its columns.");
 
     public static ShardProxyError Inherits(string table) => new(
-        "0A000", "SHP-628", $"table {table} is partitioned or takes part in inheritance", "Distribute plain tables; ShardProxy partitions them over the nodes.");
+        "0A000", "SHP-628", $"table {table} takes part in inheritance", "Distribute plain or partitioned tables.");
+
+    public static ShardProxyError IsPartition(string table, string parent) => new(
+        "0A000", "SHP-628", $"table {table} is a partition of {parent}", $"Distribute {parent}: its partitions go along.");
 
     public static ShardProxyError ColocationMismatch(string table, string with) => new(
         "42804", "SHP-629", $"the shard key of table {table} has other types than that of {with}", "Co-located tables need the same key types in the same order.");

@@ -6,6 +6,7 @@ using ShardProxy.Catalog.Journal;
 using ShardProxy.Catalog.Stores;
 using ShardProxy.Control.Fleet;
 using ShardProxy.Control.Migration;
+using ShardProxy.Control.Migration.Preparing;
 using ShardProxy.Control.Migration.ReadingAhead;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Schema;
@@ -39,6 +40,7 @@ public sealed class ControlPlane : IAsyncDisposable
     private readonly RoutingCatalog _catalog;
     private readonly NodeAdmin _admin;
     private readonly MigrationManager _migrations;
+    private readonly MovePreflight _preflight;
     private readonly TableDistributor _tables;
     private readonly SchemaRefresher _schema;
     private readonly DriftMonitor _drift;
@@ -73,6 +75,7 @@ public sealed class ControlPlane : IAsyncDisposable
         _fleet = fleet = _member is null ? fleet : new CatalogFleet(fleet, _roster, time);
         _admin = new NodeAdmin(_connections);
         _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
+        _preflight = new MovePreflight(_catalog, _connections, _admin, options.Migration);
         _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
         _schema = new SchemaRefresher(_catalog, _connections, fleet);
         _drift = new DriftMonitor(_catalog, _connections);
@@ -185,7 +188,11 @@ public sealed class ControlPlane : IAsyncDisposable
     public async Task<MoveResult> MoveAsync(int rangeId, string node, bool wait, CancellationToken cancellationToken)
     {
         using var change = BeginChange();
-        return wait ? await _migrations.MoveAsync(rangeId, node, cancellationToken) : await _migrations.BeginMoveAsync(rangeId, node, cancellationToken);
+
+        // What waits in the queue is looked at again when its turn has come.
+        var notice = _migrations.MigrationOf(rangeId) is null ? await _preflight.CheckAsync(rangeId, node, cancellationToken) : null;
+        var result = wait ? await _migrations.MoveAsync(rangeId, node, cancellationToken) : await _migrations.BeginMoveAsync(rangeId, node, cancellationToken);
+        return result with { Notice = result.Notice ?? notice };
     }
 
     /// <summary>CANCEL MIGRATION. Waits until everything of it is gone.</summary>

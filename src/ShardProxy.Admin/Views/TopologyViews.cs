@@ -33,6 +33,7 @@ internal sealed class TopologyViews(AdminBackend backend)
         return new ViewTable(
             [Text("schema"), Text("table"), Text("placement"), Text("group"), Text("key"), Text("state")],
             [.. routing.Tables
+                .Where(t => t.Parent is null)
                 .OrderBy(t => t.Name.Schema, StringComparer.Ordinal)
                 .ThenBy(t => t.Name.Name, StringComparer.Ordinal)
                 .Select(table => Row(
@@ -54,7 +55,7 @@ internal sealed class TopologyViews(AdminBackend backend)
                 group.Name,
                 Lower(group.Method.ToString()),
                 string.Join(", ", group.KeyTypes.Select(k => Lower(k.ToString()))),
-                routing.Tables.Count(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded),
+                routing.Tables.Count(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded && t.Parent is null),
                 group.Ranges.Length,
                 group.Ranges.Select(r => r.NodeId).Distinct().Count()))]);
     }

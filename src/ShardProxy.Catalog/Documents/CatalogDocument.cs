@@ -9,8 +9,11 @@ namespace ShardProxy.Catalog.Documents;
 /// </summary>
 internal sealed record CatalogDocument
 {
-    /// <summary>2 knows RANGE groups. A catalog without one is still written as 1.</summary>
-    public const int CurrentFormat = 2;
+    /// <summary>3 knows partitioned tables. A catalog without one is still written as 2 or 1.</summary>
+    public const int CurrentFormat = 3;
+
+    /// <summary>RANGE groups, but no partitioned tables.</summary>
+    public const int FormatWithScales = 2;
 
     /// <summary>Hash groups only.</summary>
     public const int FirstFormat = 1;
@@ -95,7 +98,12 @@ internal sealed record ColumnDocument(string Name, uint Type, int Modifier, bool
 }
 
 internal sealed record TableDocument(
-    string Schema, string Name, int Placement, int Group, ImmutableArray<int> Key, ImmutableArray<ColumnDocument> Columns, bool Changing);
+    string Schema, string Name, int Placement, int Group, ImmutableArray<int> Key, ImmutableArray<ColumnDocument> Columns, bool Changing)
+{
+    public NameDocument? Parent { get; init; }
+
+    public bool Partitioned { get; init; }
+}
 
 internal sealed record MoveDocument(int Migration, int Group, int Range, int Source, int Target, int Phase)
 {

@@ -34,7 +34,8 @@ internal static class CatalogDocuments
 
     private static CatalogDocument ToDocument(CatalogState state) => new()
     {
-        Format = state.Groups.Any(g => g.Scale is not null) ? CatalogDocument.CurrentFormat : CatalogDocument.FirstFormat,
+        Format = state.Tables.Any(t => t.IsPartitioned) ? CatalogDocument.CurrentFormat
+            : state.Groups.Any(g => g.Scale is not null) ? CatalogDocument.FormatWithScales : CatalogDocument.FirstFormat,
         Epoch = state.Epoch,
         PlacementVersion = state.PlacementVersion,
         NextNodeId = state.NextNodeId,
@@ -58,7 +59,11 @@ internal static class CatalogDocuments
                 DefaultText = c.Default?.Text,
                 DefaultIdentity = c.Default?.Identity ?? ' ',
             })],
-            t.IsChanging))],
+            t.IsChanging)
+        {
+            Parent = t.Parent is { } parent ? new NameDocument(parent.Schema, parent.Name) : null,
+            Partitioned = t.IsPartitioned,
+        })],
         Moves = [.. state.Moves.Select(m => new MoveDocument(m.MigrationId, m.GroupId, m.RangeId, m.SourceNodeId, m.TargetNodeId, (int)m.Phase) { HeldSince = m.HeldSince, ReadAhead = m.AllowsReadAhead })],
         OpaqueRelations = [.. state.OpaqueRelations.Select(n => new NameDocument(n.Schema, n.Name))],
         OpaqueFunctions = state.OpaqueFunctions,
@@ -98,6 +103,8 @@ internal static class CatalogDocuments
                 Default = c.DefaultKind == 0 ? null : new ColumnDefault((ColumnDefaultKind)c.DefaultKind, c.DefaultText ?? "", c.DefaultIdentity),
             })],
             IsChanging = t.Changing,
+            Parent = t.Parent is { } parent ? new QualifiedName(parent.Schema, parent.Name) : null,
+            IsPartitioned = t.Partitioned,
         })],
         Moves = [.. document.Moves.Select(m => new RangeMove(m.Migration, m.Group, m.Range, m.Source, m.Target, (MovePhase)m.Phase) { HeldSince = m.HeldSince, AllowsReadAhead = m.ReadAhead })],
         OpaqueRelations = [.. document.OpaqueRelations.Select(n => new QualifiedName(n.Schema, n.Name))],

@@ -29,7 +29,8 @@ internal sealed class MigrationContext
         Target = state.Nodes.Single(n => n.Id == journal.Record.TargetNodeId);
         Range = state.FindRange(RangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(RangeId));
         var group = state.Groups.Single(g => g.Id == Range.GroupId);
-        Tables = [.. state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded).Select(t => new MigrationTable(t, Range, group))];
+        Partitioned = [.. state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded && t.IsPartitioned).Select(t => t.Name)];
+        Tables = [.. state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded && !t.IsPartitioned).Select(t => new MigrationTable(t, Range, group))];
     }
 
     public int Id => Journal.Record.Id;
@@ -82,7 +83,11 @@ internal sealed class MigrationContext
     /// <summary>The range as it was when the migration began; only its bounds are used.</summary>
     public ShardRange Range { get; }
 
+    /// <summary>Those that have rows: of a partitioned table, its partitions, each one a table to PostgreSQL's triggers, publications and scans.</summary>
     public ImmutableArray<MigrationTable> Tables { get; }
+
+    /// <summary>The group's partitioned tables, whose partitions are among <see cref="Tables"/>.</summary>
+    public ImmutableArray<QualifiedName> Partitioned { get; }
 
     /// <summary>Rows copied so far; read by SHOW MIGRATIONS between two journal entries.</summary>
     public MigrationProgress Progress { get; } = new();

@@ -20,7 +20,7 @@ internal sealed class MigrationEnd(MigrationContext context)
     /// <summary>An error as SHOW MIGRATIONS shows it: without values.</summary>
     public static string Describe(Exception e) => e switch
     {
-        ShardProxyException s => s.Error.Detail is { } detail ? $"{s.Message}: {detail}" : s.Message,
+        ShardProxyException s => $"{(s.Error.Detail is { } detail ? $"{s.Message}: {detail}" : s.Message)}{(s.Error.Hint is { } hint ? $" {hint}" : "")}",
 
         // Only the primary message's template is safe; PostgreSQL puts values into details.
         PostgresException p => $"{p.SqlState}: {p.MessageText}",

@@ -99,6 +99,12 @@ public sealed record MigrationOptions
     /// <summary>A migration that control planes found unfinished so often is not begun again.</summary>
     public int MaximumAttempts { get; init; } = 3;
 
+    /// <summary>A move is refused while a transaction older than this writes on the source: the slot would wait for its end.</summary>
+    public TimeSpan OldestTransactionAtStart { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Ask the target's system for its free disk space, by a program that PostgreSQL starts (<c>df</c>).</summary>
+    public bool ChecksDiskSpace { get; init; } = true;
+
     /// <summary>Seed of the jitter in back-offs.</summary>
     public int Seed { get; init; } = 1;
 

@@ -105,6 +105,9 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         await context.EnterAsync(MigrationState.Preparing, "leftovers", cancellationToken);
         await GroupPreparation.ClearTargetAsync(context, cancellationToken);
 
+        // Nobody changes the tables until the range is where it goes.
+        await using var hold = await TableHold.TakeAsync(context, cancellationToken);
+
         // 3. Slot, then snapshot, then copy.
         await context.EnterAsync(MigrationState.Copying, "slot", cancellationToken);
         SnapshotHolder? holder = null;
@@ -136,7 +139,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         await context.WithinAsync(context.Options.VerifyDeadline, "verify", ct => RangeVerifier.VerifyAsync(context, markers, ct), cancellationToken);
 
         // 7. Cut over. (Shadow reads, 6, stand around this step.)
-        await CutOverAsync(markers, cancellationToken);
+        await CutOverAsync(markers, hold, cancellationToken);
     }
 
     /// <summary>The same protocol backwards: the target's changes have come to the source all the time.</summary>
@@ -144,16 +147,18 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
     {
         await context.EnterAsync(MigrationState.CatchingUp, "rollback", cancellationToken, r => r with { IsBackward = true });
         await context.Catalog.TryUpdateAsync(s => s.FindMove(context.Id) is { } m ? s.WithMove(context.Id, m with { Phase = MovePhase.Ghosts }) : null, cancellationToken);
+        await using var hold = await TableHold.TakeAsync(context, cancellationToken);
         await using var markers = await Markers.OpenAsync(context, cancellationToken);
         await context.WithinAsync(context.Options.CatchUpDeadline, "catch up", ct => CatchUpAsync(markers, ct), cancellationToken);
         await context.EnterAsync(MigrationState.Verifying, "rollback checksums", cancellationToken);
         await context.WithinAsync(context.Options.VerifyDeadline, "verify", ct => RangeVerifier.VerifyAsync(context, markers, ct), cancellationToken);
-        await CutOverAsync(markers, cancellationToken);
+        await CutOverAsync(markers, hold, cancellationToken);
     }
 
-    private async Task CutOverAsync(Markers markers, CancellationToken cancellationToken)
+    private async Task CutOverAsync(Markers markers, TableHold hold, CancellationToken cancellationToken)
     {
         await context.EnterAsync(MigrationState.CuttingOver, context.IsBackward ? "rollback cutover" : "cutover", cancellationToken);
+        await hold.CheckAsync(cancellationToken);
         await using var cutover = await Cutover.OpenAsync(context, markers, cancellationToken);
         await context.WithinAsync(context.Options.CutoverDeadline, "cutover", cutover.RunAsync, cancellationToken);
     }
@@ -175,7 +180,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             throw new ShardProxyException(ControlErrors.RangeBusy(context.RangeId, other.MigrationId));
         }
 
-        var tables = state.Tables.Where(t => t.GroupId == range.GroupId).ToList();
+        var tables = state.Tables.Where(t => t.GroupId == range.GroupId && !t.IsPartitioned).ToList();
         if (range != context.Range || range.NodeId != context.Source.Id || tables.Any(t => t.IsChanging)
             || tables.Count != context.Tables.Length || tables.Any(t => context.Tables.All(c => c.Table.Name != t.Name)))
         {

@@ -113,6 +113,9 @@ public sealed class NodeConnections : IAsyncDisposable
             Password = login.Password,
             Database = login.Database,
             ApplicationName = _applicationName,
+
+            // What a role or a database has for its users' sessions: some of these hold a snapshot or locks for the length of a copy.
+            Options = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0 -c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off",
             MaxPoolSize = MaximumPerNode,
             Timeout = 10,
 

@@ -70,7 +70,7 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         var state = await catalog.LoadAsync(cancellationToken);
         await using var home = await connections.OpenAsync(state.Nodes.Single(n => n.IsHome), cancellationToken);
         await home.RunAsync("SET search_path = pg_catalog", cancellationToken);
-        var columns = await ReadColumnsAsync(home, state.Tables, cancellationToken);
+        var (columns, partitions) = await ReadTablesAsync(home, state.Tables, cancellationToken);
         var names = columns.Where(p => p.Value.Length > 0).Select(p => p.Key).ToList();
         var sources = await home.RowsAsync(FunctionsSql, r => (Name: r.GetString(0), Source: r.GetString(1)), cancellationToken);
         var views = ImmutableArray<QualifiedName>.Empty;
@@ -98,9 +98,9 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         {
             Types = await TypeReader.ReadAsync(connections, state.Nodes, state.Schema.Types, cancellationToken),
         };
-        var placed = state.Tables.Select(t => t.Name).ToHashSet();
+        var placed = state.Tables.Select(t => t.Name).Concat(names).ToHashSet();
         var foreignKeys = placed.Count == 0 ? [] : await TableInspector.ForeignKeysAsync(home, placed, cancellationToken);
-        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, views, functions, WithForeignKeys(s)), cancellationToken);
+        var changed = await catalog.TryUpdateAsync(s => Apply(s, columns, partitions, views, functions, WithForeignKeys(s)), cancellationToken);
         if (changed is not null)
         {
             await fleet.PublishAsync(changed.ToRoutingTable(), DrainScope.None, PublishDeadline, cancellationToken);
@@ -116,26 +116,43 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         }
     }
 
-    private static async Task<Dictionary<QualifiedName, ImmutableArray<TableColumn>>> ReadColumnsAsync(
+    /// <summary>The columns of placed tables and of what has become a partition of one; none for a table that is gone. And who is whose partition.</summary>
+    private static async Task<(Dictionary<QualifiedName, ImmutableArray<TableColumn>> Columns, Dictionary<QualifiedName, (QualifiedName Parent, bool IsPartitioned)> Partitions)> ReadTablesAsync(
         NpgsqlConnection home, ImmutableArray<PlacedTable> tables, CancellationToken cancellationToken)
     {
+        const string PartitionsSql = """
+            SELECT n.nspname, c.relname, pn.nspname, p.relname, c.relkind = 'p' FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition AND c.relkind IN ('r', 'p')
+            JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+            """;
+        var all = tables.Any(t => t.IsPartitioned)
+            ? await home.RowsAsync(
+                PartitionsSql, r => (Name: new QualifiedName(r.GetString(0), r.GetString(1)), Parent: new QualifiedName(r.GetString(2), r.GetString(3)), IsPartitioned: r.GetBoolean(4)), cancellationToken)
+            : [];
+        var partitions = all.ToDictionary(p => p.Name, p => (p.Parent, p.IsPartitioned));
         var columns = new Dictionary<QualifiedName, ImmutableArray<TableColumn>>();
-        foreach (var table in tables.Where(t => !t.IsChanging))
+        var waiting = new Queue<QualifiedName>(tables.Where(t => !t.IsChanging).Select(t => t.Name));
+        while (waiting.TryDequeue(out var name))
         {
-            columns[table.Name] = await TableInspector.ResolveAsync(home, table.Name.Schema, table.Name.Name, cancellationToken) is null
+            if (columns.ContainsKey(name) || tables.Any(t => t.Name == name && t.IsChanging))
+            {
+                continue;
+            }
+
+            columns[name] = await TableInspector.ResolveAsync(home, name.Schema, name.Name, cancellationToken) is null
                 ? []
-                : [.. (await TableInspector.ColumnsAsync(home, table.Name, cancellationToken)).Select(c => c.ToColumn())];
+                : [.. (await TableInspector.ColumnsAsync(home, name, cancellationToken)).Select(c => c.ToColumn())];
+            all.Where(p => p.Parent == name).ToList().ForEach(p => waiting.Enqueue(p.Name));
         }
 
-        return columns;
+        return (columns, partitions);
     }
 
     private static CatalogState? Apply(
-        CatalogState state, Dictionary<QualifiedName, ImmutableArray<TableColumn>> columns, ImmutableArray<QualifiedName> views, ImmutableArray<string> functions,
-        SchemaKnowledge knowledge)
+        CatalogState state, Dictionary<QualifiedName, ImmutableArray<TableColumn>> columns, Dictionary<QualifiedName, (QualifiedName Parent, bool IsPartitioned)> partitions,
+        ImmutableArray<QualifiedName> views, ImmutableArray<string> functions, SchemaKnowledge knowledge)
     {
-        var next = state;
-        foreach (var table in state.Tables)
+        var next = Repartitioned(state, columns, partitions);
+        foreach (var table in next.Tables)
         {
             // A table placed or begun to change meanwhile was not looked at; the next refresh will.
             if (table.IsChanging || !columns.TryGetValue(table.Name, out var found) || found.SequenceEqual(table.Columns))
@@ -152,6 +169,52 @@ public sealed class SchemaRefresher(RoutingCatalog catalog, NodeConnections conn
         }
 
         return ReferenceEquals(next, state) ? null : next;
+    }
+
+    /// <summary>
+    /// A partition made or attached is placed as its parent is, by the columns of the same names; one that was detached stays sharded, as a table of its own in the group.
+    /// </summary>
+    private static CatalogState Repartitioned(
+        CatalogState state, Dictionary<QualifiedName, ImmutableArray<TableColumn>> columns, Dictionary<QualifiedName, (QualifiedName Parent, bool IsPartitioned)> partitions)
+    {
+        var next = state;
+        var waiting = new Queue<QualifiedName>(state.Tables.Where(t => t.IsPartitioned && !t.IsChanging).Select(t => t.Name));
+        while (waiting.TryDequeue(out var name))
+        {
+            if (next.FindTable(name) is not { IsChanging: false } parent)
+            {
+                continue;
+            }
+
+            foreach (var (partition, place) in partitions.Where(p => p.Value.Parent == name && columns.ContainsKey(p.Key)))
+            {
+                var key = parent.KeyColumns.Select(k => parent.Columns[k].Name).ToList();
+                var names = columns[partition].Select(c => c.Name).ToList();
+                if (next.FindTable(partition) is null && key.All(names.Contains))
+                {
+                    next = next.WithTable(parent with
+                    {
+                        Name = partition,
+                        Parent = name,
+                        IsPartitioned = place.IsPartitioned,
+                        Columns = columns[partition],
+                        KeyColumns = [.. key.Select(k => names.IndexOf(k))],
+                    });
+                    waiting.Enqueue(partition);
+                }
+            }
+        }
+
+        foreach (var table in next.Tables.Where(t => !t.IsChanging && columns.ContainsKey(t.Name)))
+        {
+            QualifiedName? parent = partitions.TryGetValue(table.Name, out var place) && next.FindTable(place.Parent) is not null ? place.Parent : null;
+            if (table.Parent != parent)
+            {
+                next = next.WithTable(table with { Parent = parent });
+            }
+        }
+
+        return next;
     }
 
     /// <summary>The key's columns by name; a renamed one by its position, which a rename does not change.</summary>

@@ -26,6 +26,13 @@ internal static class TableDrift
         UNION ALL
         SELECT format('trigger %I', tgname), pg_get_triggerdef(oid) || ' ' || tgenabled::text FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgname NOT LIKE '~~shardproxy%'
         UNION ALL
+        SELECT 'partition key', pg_get_partkeydef(oid) FROM pg_class WHERE oid = $1::regclass AND relkind = 'p'
+        UNION ALL
+        SELECT format('place among the partitions of %s', i.inhparent::regclass), pg_get_expr(c.relpartbound, c.oid)
+        FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = $1::regclass AND c.relispartition
+        UNION ALL
+        SELECT format('partition %s', t.relid::regclass), '' FROM pg_partition_tree($1::regclass) t WHERE t.level = 1 AND (SELECT relkind FROM pg_class WHERE oid = $1::regclass) = 'p'
+        UNION ALL
         SELECT format('type %s', t.oid::regtype), (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid)
         FROM pg_type t WHERE t.typtype = 'e' AND t.oid IN (SELECT coalesce(nullif(b.typelem, 0), b.oid) FROM pg_attribute a JOIN pg_type b ON b.oid = a.atttypid
             WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped)

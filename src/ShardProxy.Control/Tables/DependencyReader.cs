@@ -27,10 +27,10 @@ internal static partial class DependencyReader
                 SELECT d.classid, d.objid FROM pg_depend d
                 WHERE d.refclassid = n.classid AND d.refobjid = n.objid AND d.deptype IN ('a', 'i') AND n.classid IN ('pg_class'::regclass, 'pg_type'::regclass)
                   AND (d.classid IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
-                       OR d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class i WHERE i.oid = d.objid AND i.relkind IN ('i', 'c')))
+                       OR d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_class i WHERE i.oid = d.objid AND i.relkind IN ('i', 'I', 'c')))
                   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = n.classid AND e.objid = n.objid AND e.deptype = 'e')
             ) x(classid, objid)
-            WHERE NOT (n.classid = 'pg_class'::regclass AND n.objid <> $1::regclass AND (SELECT relkind FROM pg_class WHERE oid = n.objid) NOT IN ('c', 'i')))
+            WHERE NOT (n.classid = 'pg_class'::regclass AND n.objid <> $1::regclass AND (SELECT relkind FROM pg_class WHERE oid = n.objid) NOT IN ('c', 'i', 'I')))
         SELECT DISTINCT classid, objid FROM need
         WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = need.classid AND e.objid = need.objid AND e.deptype = 'e')
         """;
@@ -97,7 +97,19 @@ internal static partial class DependencyReader
         """;
 
     /// <summary>All that a table needs, and every schema, so that a search_path means the same everywhere.</summary>
-    public static async Task<ImmutableArray<TableDependency>> ReadAsync(NpgsqlConnection home, QualifiedName table, CancellationToken cancellationToken)
+    public static async Task<ImmutableArray<TableDependency>> ReadAsync(NpgsqlConnection home, TableDefinition table, CancellationToken cancellationToken)
+    {
+        // What a partition needs beside what its table does.
+        var found = new List<TableDependency>();
+        foreach (var part in table.Tree)
+        {
+            found.AddRange(await ReadAsync(home, part.Name, cancellationToken));
+        }
+
+        return [.. found.GroupBy(d => (d.Kind, d.Noun, d.Identity)).Select(g => g.OrderBy(d => d.IsOptional).First()).OrderBy(d => d.Kind)];
+    }
+
+    private static async Task<ImmutableArray<TableDependency>> ReadAsync(NpgsqlConnection home, QualifiedName table, CancellationToken cancellationToken)
     {
         var bodies = await home.RowsAsync(BodiesSql, r => (Oid: r.GetFieldValue<uint>(0), Name: r.GetString(1), Source: r.GetString(2)), cancellationToken);
         var called = new HashSet<uint>();

@@ -29,7 +29,7 @@ internal static class KeySample
         NpgsqlConnection connection, QualifiedName table, ImmutableArray<(string Name, KeyType Type)> key, CancellationToken cancellationToken, string where = "true")
     {
         await connection.RunAsync(Pins, cancellationToken);
-        var rows = await connection.ScalarAsync<long>($"SELECT count(*) FROM ONLY {table} WHERE {where}", cancellationToken);
+        var rows = await connection.ScalarAsync<long>($"SELECT count(*) FROM {table} WHERE {where}", cancellationToken);
         var sample = rows > SampledRows
             ? string.Create(CultureInfo.InvariantCulture, $" TABLESAMPLE BERNOULLI ({100.0 * SampledRows / rows:0.########}) REPEATABLE (1)")
             : "";
@@ -37,7 +37,7 @@ internal static class KeySample
         var order = string.Join(", ", key.Select(k => SqlIdentifier.Quote(k.Name) + (KeyTypes.Family(k.Type) == KeyType.Text ? " COLLATE \"C\"" : "")));
         var sql = $"""
             SELECT (i * {BucketMap.BucketsPerGroup} / n)::int, {string.Join(", ", key.Select((_, i) => $"k{i}::text"))}
-            FROM (SELECT {columns}, row_number() OVER (ORDER BY {order}) - 1 AS i, count(*) OVER () AS n FROM ONLY {table}{sample} WHERE {where}) s
+            FROM (SELECT {columns}, row_number() OVER (ORDER BY {order}) - 1 AS i, count(*) OVER () AS n FROM {table}{sample} WHERE {where}) s
             WHERE i > 0 AND i * {BucketMap.BucketsPerGroup} / n <> (i - 1) * {BucketMap.BucketsPerGroup} / n
             ORDER BY i
             """;

@@ -66,7 +66,7 @@ internal sealed class KeyScaleLearner(RoutingCatalog catalog, NodeConnections co
     private async Task<List<(int Bucket, ImmutableArray<string> Key)>?> ReadAsync(CatalogState state, TableGroup group, ShardRange range, CancellationToken cancellationToken)
     {
         await using var connection = await connections.OpenAsync(state.Nodes.Single(n => n.Id == range.NodeId), cancellationToken);
-        foreach (var table in state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded && !t.IsChanging))
+        foreach (var table in state.Tables.Where(t => t.GroupId == group.Id && t.Placement == TablePlacement.Sharded && !t.IsChanging && !t.IsPartitioned))
         {
             var behind = group.Scale!.Marks.LastOrDefault(m => m.Position >= range.From && (range.To is not { } to || m.Position < to));
             ImmutableArray<KeyColumn> columns = [.. table.KeyColumns.Select((c, i) => new KeyColumn(SqlIdentifier.Quote(table.Columns[c].Name), group.KeyTypes[i]))];

@@ -14,9 +14,18 @@ internal static class TableChecks
     /// <summary>Refusals that hold for both statements.</summary>
     public static void Distributable(TableDefinition table)
     {
+        Refuse(table.Parent is not null, () => ControlErrors.IsPartition(table.Name.ToString(), table.Parent!.Value.ToString()));
+        foreach (var part in table.Tree)
+        {
+            DistributableAlone(part);
+        }
+    }
+
+    private static void DistributableAlone(TableDefinition table)
+    {
         var name = table.Name.ToString();
-        Refuse(table.Inherits || table.Kind == 'p', () => ControlErrors.Inherits(name));
-        Refuse(table.Kind != 'r', () => ControlErrors.NotATable(name, table.Kind switch
+        Refuse(table.Inherits, () => ControlErrors.Inherits(name));
+        Refuse(table.Kind is not ('r' or 'p'), () => ControlErrors.NotATable(name, table.Kind switch
         {
             'v' => "a view",
             'm' => "a materialised view",
@@ -35,11 +44,13 @@ internal static class TableChecks
     public static ImmutableArray<ShardProxyError> ForeignKeys(TableDefinition table, CatalogState state)
     {
         var waiting = ImmutableArray.CreateBuilder<ShardProxyError>();
-        foreach (var key in table.References)
+        foreach (var key in table.AllReferences)
         {
             var verdict = ForeignKeyRule.Judge(key, state.FindTable(key.Child), state.FindTable(key.Parent), out var error);
             Refuse(verdict == ForeignKeyVerdict.Refused, () => error!);
-            if (verdict == ForeignKeyVerdict.Waits)
+
+            // What a partition has of its table's keys waits with them.
+            if (verdict == ForeignKeyVerdict.Waits && state.FindTable(key.Parent)?.Parent is null)
             {
                 waiting.Add(error!);
             }
@@ -65,9 +76,13 @@ internal static class TableChecks
 
         var numbers = columns.Select(c => c.Number).ToHashSet();
         Refuse(numbers.Count != columns.Length, () => ControlErrors.UnsupportedTableFeature(table.Name.ToString(), "has a column named twice in its shard key", "Name each once."));
-        foreach (var index in table.UniqueIndexes)
+        foreach (var part in table.Tree)
         {
-            Refuse(index.IsExclusion || !numbers.IsSubsetOf(index.Columns), () => ControlErrors.UniqueWithoutKey(table.Name.ToString(), index.Name));
+            var inPart = part.Columns.Where(c => names.Contains(c.Name)).Select(c => c.Number).ToHashSet();
+            foreach (var index in part.UniqueIndexes)
+            {
+                Refuse(!inPart.IsSubsetOf(index.Columns), () => ControlErrors.UniqueWithoutKey(part.Name.ToString(), index.Name));
+            }
         }
 
         return (columns, types);

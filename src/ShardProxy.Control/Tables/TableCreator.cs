@@ -28,7 +28,7 @@ internal static class TableCreator
         await connection.RunAsync("SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog", cancellationToken);
         await DependencyCreator.CreateAsync(connection, nodeName, table.Name.ToString(), dependencies, cancellationToken);
         await connection.RunAsync("SET LOCAL search_path TO DEFAULT", cancellationToken);
-        foreach (var sql in Statements(table, isSharded, interleave))
+        foreach (var sql in table.Tree.SelectMany(t => Statements(t, isSharded, interleave)).Concat(table.Tree.SelectMany(t => t.Settings)))
         {
             await connection.RunAsync(sql, cancellationToken);
         }
@@ -42,16 +42,16 @@ internal static class TableCreator
     /// </summary>
     public static async Task AddForeignKeysAsync(NpgsqlConnection connection, TableDefinition table, CancellationToken cancellationToken)
     {
-        if (table.ForeignKeys.IsEmpty)
+        if (table.Tree.All(t => t.ForeignKeys.IsEmpty))
         {
             return;
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await connection.RunAsync("SET LOCAL lock_timeout = '10s'", cancellationToken);
-        foreach (var key in table.ForeignKeys)
+        foreach (var sql in table.Tree.SelectMany(t => t.ForeignKeys.Select(k => $"ALTER TABLE {t.Name} ADD CONSTRAINT {SqlIdentifier.Quote(k.Name)} {k.Sql}")))
         {
-            await connection.RunAsync($"ALTER TABLE {table.Name} ADD CONSTRAINT {SqlIdentifier.Quote(key.Name)} {key.Sql}", cancellationToken);
+            await connection.RunAsync(sql, cancellationToken);
         }
 
         await transaction.CommitAsync(cancellationToken);
@@ -67,15 +67,16 @@ internal static class TableCreator
     public static IEnumerable<string> HomeSequenceStatements(TableDefinition table, int nodes, long start)
     {
         var place = string.Create(CultureInfo.InvariantCulture, $"{start + nodes}");
-        foreach (var column in table.Columns)
+        foreach (var sequence in table.Tree.SelectMany(t => t.Columns).Select(c => c.OwnedSequence).OfType<string>().Distinct())
         {
-            if (column.OwnedSequence is { } sequence)
+            yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes} RESTART WITH {place}";
+        }
+
+        foreach (var (part, column) in table.Tree.SelectMany(t => t.Columns.Select(c => (t, c))))
+        {
+            if (column.OwnedSequence is null && column.Identity is 'a' or 'd')
             {
-                yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes} RESTART WITH {place}";
-            }
-            else if (column.Identity != '\0' && column.Identity != ' ')
-            {
-                yield return $"ALTER TABLE {table.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes} RESTART WITH {place}";
+                yield return $"ALTER TABLE {part.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes} RESTART WITH {place}";
             }
         }
     }
@@ -93,19 +94,31 @@ internal static class TableCreator
 
         var columns = table.Columns.Select(c => ColumnSql(c, isSharded, options));
         var storage = table.Options is { } parameters ? $" WITH ({parameters})" : "";
-        yield return $"CREATE TABLE {table.Name} ({string.Join(", ", columns)}){storage}";
+        var partitions = table.PartitionKeySql is { } key ? $" PARTITION BY {key}" : "";
+        yield return $"CREATE TABLE {table.Name} ({string.Join(", ", columns)}){partitions}{storage}";
         foreach (var constraint in table.Constraints)
         {
             yield return $"ALTER TABLE {table.Name} ADD CONSTRAINT {SqlIdentifier.Quote(constraint.Name)} {constraint.Sql}";
         }
 
-        foreach (var definition in table.Indexes.Concat(table.Triggers))
+        foreach (var index in table.Indexes)
         {
-            yield return definition.Sql;
+            yield return index.Sql;
+        }
+
+        // Its constraints and indexes, made before, are those of the parent's that they are like.
+        if (table.Parent is { } parent)
+        {
+            yield return $"ALTER TABLE {parent} ATTACH PARTITION {table.Name} {table.BoundSql}";
+        }
+
+        foreach (var trigger in table.Triggers)
+        {
+            yield return trigger.Sql;
         }
 
         yield return $"ALTER TABLE {table.Name} OWNER TO {table.OwnerSql}";
-        foreach (var column in table.Columns.Where(c => c.OwnedSequence is not null && isSharded))
+        foreach (var column in table.Columns.Where(c => c.OwnedSequence is not null && isSharded && table.Parent is null))
         {
             yield return $"ALTER SEQUENCE {column.OwnedSequence} OWNER TO {table.OwnerSql}";
             yield return $"ALTER SEQUENCE {column.OwnedSequence} OWNED BY {table.Name}.{SqlIdentifier.Quote(column.Name)}";

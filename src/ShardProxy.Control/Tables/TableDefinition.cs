@@ -69,8 +69,8 @@ internal sealed partial record ColumnDefinition(
 /// <summary>A constraint, index or trigger: its name and the SQL that pg_catalog reconstructs.</summary>
 internal sealed record NamedDefinition(string Name, string Sql);
 
-/// <summary>A unique index with the numbers of its columns; 0 stands for an expression.</summary>
-internal sealed record UniqueIndex(string Name, ImmutableArray<int> Columns, bool IsExclusion);
+/// <summary>A unique or exclusion index with the numbers of the columns whose equality it rests on; 0 stands for an expression or another operator.</summary>
+internal sealed record UniqueIndex(string Name, ImmutableArray<int> Columns);
 
 /// <summary>A table on the home node, as far as it can be carried to another node.</summary>
 internal sealed record TableDefinition
@@ -79,6 +79,18 @@ internal sealed record TableDefinition
 
     /// <summary>pg_class.relkind.</summary>
     public required char Kind { get; init; }
+
+    /// <summary>The partitioned table that this one is a partition of.</summary>
+    public QualifiedName? Parent { get; init; }
+
+    /// <summary>What follows PARTITION BY; null for a table with rows of its own.</summary>
+    public string? PartitionKeySql { get; init; }
+
+    /// <summary>FOR VALUES … or DEFAULT, of a partition.</summary>
+    public string? BoundSql { get; init; }
+
+    /// <summary>All partitions below a partitioned table, parents before their partitions.</summary>
+    public ImmutableArray<TableDefinition> Partitions { get; init; } = [];
 
     /// <summary>pg_class.relpersistence.</summary>
     public required char Persistence { get; init; }
@@ -96,7 +108,7 @@ internal sealed record TableDefinition
 
     public ImmutableArray<ColumnDefinition> Columns { get; init; } = [];
 
-    /// <summary>CHECK, PRIMARY KEY and UNIQUE constraints.</summary>
+    /// <summary>CHECK, PRIMARY KEY, UNIQUE and EXCLUDE constraints.</summary>
     public ImmutableArray<NamedDefinition> Constraints { get; init; } = [];
 
     /// <summary>FOREIGN KEY constraints of this table.</summary>
@@ -115,4 +127,37 @@ internal sealed record TableDefinition
 
     /// <summary>GRANT statements.</summary>
     public ImmutableArray<string> Grants { get; init; } = [];
+
+    /// <summary>
+    /// Statements for what has no place in CREATE TABLE: how columns are stored, extended statistics, replica identity, triggers that do not fire as new ones do,
+    /// rights on columns. For when indexes and triggers are there.
+    /// </summary>
+    public ImmutableArray<string> Settings { get; init; } = [];
+
+    /// <summary>This one and all its partitions, parents first.</summary>
+    public IEnumerable<TableDefinition> Tree => Partitions.Prepend(this);
+
+    /// <summary>Foreign keys from and to it and its partitions, each once.</summary>
+    public IEnumerable<ForeignKey> AllReferences => Tree.SelectMany(t => t.References).Distinct();
+
+    /// <summary>The same with columns of these names NOT NULL, in its partitions too.</summary>
+    public TableDefinition WithNotNull(ImmutableArray<string> names) => this with
+    {
+        Columns = [.. Columns.Select(c => c with { IsNotNull = c.IsNotNull || names.Contains(c.Name) })],
+        Partitions = [.. Partitions.Select(p => p.WithNotNull(names))],
+    };
+
+    /// <summary>How its partitions are placed: as the table itself, by the columns of the same names.</summary>
+    public IEnumerable<PlacedTable> PlacedPartitions(PlacedTable placed)
+    {
+        var key = placed.KeyColumns.Select(i => placed.Columns[i].Name).ToList();
+        return Partitions.Select(p => placed with
+        {
+            Name = p.Name,
+            Parent = p.Parent,
+            IsPartitioned = p.PartitionKeySql is not null,
+            Columns = [.. p.Columns.Select(c => c.ToColumn() with { IsNotNull = c.IsNotNull || key.Contains(c.Name) })],
+            KeyColumns = [.. key.Select(k => p.Columns.IndexOf(p.Columns.First(c => c.Name == k)))],
+        });
+    }
 }

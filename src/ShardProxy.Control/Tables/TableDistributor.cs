@@ -63,6 +63,7 @@ public sealed class TableDistributor : IDisposable
                     KeyColumns = [.. key.Select(definition.Columns.IndexOf)],
                     Columns = [.. definition.Columns.Select(c => c.ToColumn() with { IsNotNull = c.IsNotNull || key.Contains(c) })],
                     IsChanging = true,
+                    IsPartitioned = definition.PartitionKeySql is not null,
                 };
                 await RefuseOtherOrderAsync(method, definition, key, cancellationToken);
                 var layout = method == ShardingMethod.Range && colocateWith is null ? await LayoutAsync(home, definition, key, types, cancellationToken) : null;
@@ -87,6 +88,7 @@ public sealed class TableDistributor : IDisposable
                     KeyColumns = [],
                     Columns = [.. definition.Columns.Select(c => c.ToColumn())],
                     IsChanging = true,
+                    IsPartitioned = definition.PartitionKeySql is not null,
                 };
                 await DistributeAsync(definition, s => Fresh(s, placed.Name).WithTable(placed), [], cancellationToken);
                 return new TableResult(definition.Name, []);
@@ -182,7 +184,11 @@ public sealed class TableDistributor : IDisposable
     {
         var before = await _catalog.LoadAsync(cancellationToken);
         var waiting = TableChecks.ForeignKeys(definition, Place(before));
-        await RefuseElsewhereAsync(definition.Name, before.Nodes, cancellationToken);
+        foreach (var part in definition.Tree)
+        {
+            await RefuseElsewhereAsync(part.Name, before.Nodes, cancellationToken);
+        }
+
         var record = new DistributionRecord(definition.Name.Schema, definition.Name.Name, DistributionPhase.Copying, makeNotNull) { Run = NewRun() };
         var entry = await _journal.BeginAsync(record, cancellationToken);
         try
@@ -222,8 +228,9 @@ public sealed class TableDistributor : IDisposable
         CatalogState Place(CatalogState state)
         {
             var placed = placeTable(state);
+            placed = definition.PlacedPartitions(placed.FindTable(definition.Name)!).Aggregate(placed, (s, p) => s.WithTable(p));
             TableChecks.ForeignKeys(definition, placed);
-            return placed with { Schema = placed.Schema.WithForeignKeys(placed.Schema.ForeignKeys.Concat(definition.References)) };
+            return placed with { Schema = placed.Schema.WithForeignKeys(placed.Schema.ForeignKeys.Concat(definition.AllReferences)) };
         }
     }
 
@@ -231,29 +238,37 @@ public sealed class TableDistributor : IDisposable
         TableDefinition definition, CatalogState state, ImmutableArray<string> makeNotNull, DistributionEntry entry, CancellationToken cancellationToken)
     {
         var table = state.FindTable(definition.Name)!;
-        var spread = new TableSpread(table, state.Groups.FirstOrDefault(g => g.Id == table.GroupId));
+        var spreads = TableSpread.Of(state, definition.Name);
         var homeNode = state.Nodes.Single(n => n.IsHome);
         await using var home = await _connections.OpenAsync(homeNode, cancellationToken);
         await home.RunAsync("BEGIN", cancellationToken);
 
         // A transaction that wrote to the table may itself wait for this statement to end: one of the two has to give way.
         await home.RunAsync("SET LOCAL lock_timeout = '10s'", cancellationToken);
-        await home.RunAsync($"LOCK TABLE ONLY {definition.Name} IN SHARE MODE", cancellationToken);
+        await home.RunAsync($"LOCK TABLE {definition.Name} IN SHARE MODE", cancellationToken);
         var start = await NextNumberAsync(home, definition, cancellationToken);
         var others = state.Nodes.Where(n => !n.IsHome).OrderBy(n => n.Id).ToList();
         await home.RunAsync("SET LOCAL search_path = pg_catalog", cancellationToken);
-        var dependencies = others.Count == 0 ? [] : await DependencyReader.ReadAsync(home, definition.Name, cancellationToken);
+        var dependencies = others.Count == 0 ? [] : await DependencyReader.ReadAsync(home, definition, cancellationToken);
         await home.RunAsync("SET LOCAL search_path TO DEFAULT", cancellationToken);
-        var notNull = definition with { Columns = [.. definition.Columns.Select(c => c with { IsNotNull = c.IsNotNull || makeNotNull.Contains(c.Name) })] };
+        var notNull = definition.WithNotNull(makeNotNull);
         for (var i = 0; i < others.Count; i++)
         {
             await BeforeStep("copy");
             await using var target = await _connections.OpenAsync(others[i], cancellationToken);
             await TableCreator.CreateAsync(target, others[i].Name, notNull, dependencies, table.Placement == TablePlacement.Sharded, (i + 1, state.Nodes.Length, start), cancellationToken);
-            await spread.CopyAsync(home, target, others[i], cancellationToken);
+            foreach (var spread in spreads)
+            {
+                await spread.CopyAsync(home, target, others[i], cancellationToken);
+            }
+
             await TableCreator.AddForeignKeysAsync(target, definition, cancellationToken);
             await BeforeStep("verify");
-            await spread.VerifyAsync(home, target, others[i], cancellationToken);
+            foreach (var spread in spreads)
+            {
+                await spread.VerifyAsync(home, target, others[i], cancellationToken);
+            }
+
             await target.RunAsync($"ANALYZE {definition.Name}", cancellationToken);
         }
 
@@ -274,7 +289,11 @@ public sealed class TableDistributor : IDisposable
         await BeforeStep("decide");
         await entry.WriteAsync(entry.Record with { Phase = DistributionPhase.Switching }, cancellationToken);
         await home.RunAsync("SET session_replication_role = replica", CancellationToken.None);
-        await spread.DeleteForeignAsync(home, homeNode, CancellationToken.None);
+        foreach (var spread in spreads)
+        {
+            await spread.DeleteForeignAsync(home, homeNode, CancellationToken.None);
+        }
+
         await home.RunAsync("COMMIT", CancellationToken.None);
     }
 
@@ -283,16 +302,19 @@ public sealed class TableDistributor : IDisposable
     {
         var name = new QualifiedName(entry.Record.Schema, entry.Record.Name);
         var state = await _catalog.LoadAsync(cancellationToken);
-        if (state.FindTable(name) is { IsChanging: true } table)
+        if (state.FindTable(name) is { IsChanging: true })
         {
             var homeNode = state.Nodes.Single(n => n.IsHome);
             await using (var home = await _connections.OpenAsync(homeNode, cancellationToken))
             {
                 await home.RunAsync("SET session_replication_role = replica", cancellationToken);
-                await new TableSpread(table, state.Groups.FirstOrDefault(g => g.Id == table.GroupId)).DeleteForeignAsync(home, homeNode, cancellationToken);
+                foreach (var spread in TableSpread.Of(state, name))
+                {
+                    await spread.DeleteForeignAsync(home, homeNode, cancellationToken);
+                }
             }
 
-            state = (await _catalog.TryUpdateAsync(s => s.WithTable(s.FindTable(name)! with { IsChanging = false }), cancellationToken))!;
+            state = (await _catalog.TryUpdateAsync(s => s.FindTree(name).Aggregate(s, (next, t) => next.WithTable(t with { IsChanging = false })), cancellationToken))!;
             await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
         }
 
@@ -374,10 +396,10 @@ public sealed class TableDistributor : IDisposable
     private static async Task<long> NextNumberAsync(NpgsqlConnection home, TableDefinition definition, CancellationToken cancellationToken)
     {
         long highest = 0;
-        foreach (var column in definition.Columns.Where(TableCreator.HasSequence))
+        foreach (var (part, column) in definition.Tree.SelectMany(t => t.Columns.Where(TableCreator.HasSequence).Select(c => (t, c))))
         {
             highest = Math.Max(highest, await home.ScalarAsync<long>(
-                "SELECT coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence($1, $2)::regclass), 0)", cancellationToken, definition.Name.ToString(), column.Name));
+                "SELECT coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence($1, $2)::regclass), 0)", cancellationToken, part.Name.ToString(), column.Name));
         }
 
         return highest;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Npgsql;
+using ShardProxy.Catalog;
 using ShardProxy.Control.Migration.Copying;
 using ShardProxy.Control.Migration.Verifying;
 using ShardProxy.Control.Nodes;
@@ -16,6 +17,10 @@ namespace ShardProxy.Control.Tables;
 internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
 {
     private const uint FirstUserOid = 16384;
+
+    /// <summary>One for each table that has rows: a placed table, or the partitions of it.</summary>
+    public static ImmutableArray<TableSpread> Of(CatalogState state, QualifiedName name) =>
+        [.. state.FindTree(name).Where(t => !t.IsPartitioned).Select(t => new TableSpread(t, state.Groups.FirstOrDefault(g => g.Id == t.GroupId)))];
 
     /// <summary>True for the rows that belong on the node.</summary>
     public string Owned(Node node)

@@ -70,6 +70,7 @@ internal static class FanOutExecutor
             }
 
             NoteDdl(session, shape);
+            UnseenCode.NotePartition(session, shape);
             return home;
         }).ConfigureAwait(false);
     }

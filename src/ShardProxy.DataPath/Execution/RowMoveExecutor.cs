@@ -118,11 +118,12 @@ internal sealed class RowMoveExecutor
     private async ValueTask<bool> CanMoveAsync(ServerConnection server)
     {
         var everywhere = string.Join(", ", _table.Tables.Where(t => t.Placement == TablePlacement.Replicated).Select(t => SqlIdentifier.Literal(t.Name.ToString())));
+        var target = $"{SqlIdentifier.Literal(_target.Name.ToString())}::pg_catalog.regclass";
         var known = await SideDialog.RunAsync(
             server,
             $"""
             SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t LEFT JOIN pg_catalog.pg_constraint c ON c.oid = t.tgconstraint
-                   WHERE t.tgrelid = {SqlIdentifier.Literal(_target.Name.ToString())}::pg_catalog.regclass AND t.tgname NOT LIKE '~~shardproxy%'
+                   WHERE t.tgrelid IN (SELECT {target} UNION SELECT relid FROM pg_catalog.pg_partition_tree({target})) AND t.tgname NOT LIKE '~~shardproxy%'
                      AND (NOT t.tgisinternal OR c.confrelid = t.tgrelid OR (c.contype = 'f' AND NOT c.confrelid = ANY (ARRAY[{everywhere}]::pg_catalog.regclass[])))),
               {CopyLine.IsExactSql}
             """).ConfigureAwait(false);
@@ -151,7 +152,7 @@ internal sealed class RowMoveExecutor
     {
         server.HasWritten = true;
         var tail = _command.Sql.Length - new WriteText(_command.Sql, _shape).ReturningStart;
-        var returning = $" RETURNING {Alias()}.ctid, {string.Join(", ", Written().Select(c => $"{Alias()}.{c}"))}";
+        var returning = $" RETURNING {Alias()}.ctid, {Alias()}.tableoid, {string.Join(", ", Written().Select(c => $"{Alias()}.{c}"))}";
         var updated = await SideDialog.RunAsync(server, _command with { Sql = Concat(Restricted(server)[..^tail], returning), TextResults = true }).ConfigureAwait(false);
         if (!Passed(updated))
         {
@@ -169,8 +170,13 @@ internal sealed class RowMoveExecutor
             return true;
         }
 
+        // A place is one of a partition's, if the table has partitions.
         var places = string.Join(", ", updated.Rows.Select(r => $"'{Encoding.ASCII.GetString(r[0]!)}'"));
-        var deleted = await SideDialog.RunAsync(server, $"DELETE FROM {_target.Name} WHERE ctid = ANY (ARRAY[{places}]::pg_catalog.tid[])").ConfigureAwait(false);
+        var partitions = string.Join(", ", updated.Rows.Select(r => Encoding.ASCII.GetString(r[1]!)));
+        var which = _target.IsPartitioned
+            ? $" AND (tableoid, ctid) IN (SELECT * FROM ROWS FROM (pg_catalog.unnest(ARRAY[{partitions}]::pg_catalog.oid[]), pg_catalog.unnest(ARRAY[{places}]::pg_catalog.tid[])))"
+            : "";
+        var deleted = await SideDialog.RunAsync(server, $"DELETE FROM {_target.Name} WHERE ctid = ANY (ARRAY[{places}]::pg_catalog.tid[]){which}").ConfigureAwait(false);
         rows.AddRange(updated.Rows);
         return Passed(deleted)
             && (deleted.Tag == string.Create(CultureInfo.InvariantCulture, $"DELETE {updated.Rows.Count}") ? true : throw new InvalidOperationException("a row that was just updated could not be deleted"));
@@ -181,7 +187,7 @@ internal sealed class RowMoveExecutor
         var sql = new StringBuilder($"INSERT INTO {_target.Name} AS {Alias()} ({string.Join(", ", Written())}) OVERRIDING SYSTEM VALUE VALUES ");
         for (var i = 0; i < rows.Count; i++)
         {
-            sql.Append(i == 0 ? "(" : ", (").AppendJoin(", ", rows[i].Skip(1).Select(v => v is null ? "NULL" : SqlIdentifier.Literal(Encoding.UTF8.GetString(v)))).Append(')');
+            sql.Append(i == 0 ? "(" : ", (").AppendJoin(", ", rows[i].Skip(2).Select(v => v is null ? "NULL" : SqlIdentifier.Literal(Encoding.UTF8.GetString(v)))).Append(')');
         }
 
         return Concat(Encoding.UTF8.GetBytes(sql.ToString()), Encoding.UTF8.GetString(_command.Sql.Span[new WriteText(_command.Sql, _shape).ReturningStart..]));

@@ -39,14 +39,12 @@ internal static class SchemaGuard
                 return false;
             }
 
-            switch (result.Rows.Count == 1 && result.Rows[0][0] is { } verdict ? Encoding.ASCII.GetString(verdict) : "")
+            // One row for the table and one for each partition below it.
+            var verdicts = result.Rows.Select(r => Encoding.ASCII.GetString(r[0]!)).ToHashSet();
+            if (verdicts.Contains("key") || verdicts.Contains("unique"))
             {
-                case "key":
-                    session.Fail(RoutingErrors.KeyColumnChanged);
-                    return false;
-                case "unique":
-                    session.Fail(RoutingErrors.UniqueWithoutKey);
-                    return false;
+                session.Fail(verdicts.Contains("key") ? RoutingErrors.KeyColumnChanged : RoutingErrors.UniqueWithoutKey);
+                return false;
             }
         }
 
@@ -99,6 +97,7 @@ internal static class SchemaGuard
         var keys = placed.KeyColumns.Select(k => placed.Columns[k]).ToArray();
         var columns = string.Join(", ", keys.Select(k => $"({SqlIdentifier.Literal(k.Name)}::pg_catalog.name, {k.TypeOid.ToString(CultureInfo.InvariantCulture)}::pg_catalog.oid)"));
         var names = string.Join(", ", keys.Select(k => SqlIdentifier.Literal(k.Name)));
+        var name = $"pg_catalog.to_regclass({SqlIdentifier.Literal(placed.Name.ToString())})";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"""
@@ -111,7 +110,7 @@ internal static class SchemaGuard
                         AND NOT (SELECT pg_catalog.array_agg(a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ({names}))
                             <@ (i.indkey::int2[])[0:i.indnkeyatts - 1]) THEN 'unique'
                 ELSE 'kept' END
-            FROM (SELECT pg_catalog.to_regclass({SqlIdentifier.Literal(placed.Name.ToString())})::pg_catalog.oid AS oid) c
+            FROM (SELECT {name}::pg_catalog.oid AS oid UNION SELECT relid FROM pg_catalog.pg_partition_tree({name})) c
             """);
     }
 }

@@ -52,9 +52,10 @@ internal static class StatementDispatch
                 plan = RoutePlanner.Refuse(table, refusal);
             }
 
-            if (session.Unseen is { } unseen && unseen.IsNamedBy(session, shape, table))
+            if (session.Unseen is { } unseen && (unseen.IsPartitionNamedBy(session, shape) ? RoutingErrors.UnseenPartition
+                    : unseen.IsNamedBy(session, shape, table) ? RoutingErrors.UnseenCode : null) is { } unknown)
             {
-                plan = RoutePlanner.Refuse(table, RoutingErrors.UnseenCode);
+                plan = RoutePlanner.Refuse(table, unknown);
             }
 
             if (shape.Utility is not null)

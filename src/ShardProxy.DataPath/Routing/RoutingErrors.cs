@@ -47,6 +47,17 @@ internal static class RoutingErrors
     public static readonly ShardProxyError UnseenCode = new(
         NotSupported, "SHP-207", "the statement names a view or function over sharded tables, or a table that references them, that its own transaction has made", "Commit first.");
 
+    public static readonly ShardProxyError UnseenPartition = new(
+        NotSupported, "SHP-207", "the statement names a partition of a sharded or replicated table that its own transaction has made", "Commit first.");
+
+    public static readonly ShardProxyError Partition = new(
+        NotSupported, "SHP-232", "the table cannot become a partition: its rows are not placed as those of the partitioned table are",
+        "SHARD TABLE it with COLOCATE WITH the partitioned table and the same key columns first, or create the partition empty with CREATE TABLE … PARTITION OF.");
+
+    public static readonly ShardProxyError PartitionForm = new(
+        NotSupported, "SHP-232", "a partition of a sharded or replicated table cannot be made or detached in this way",
+        "Leave out CONCURRENTLY, TEMPORARY and REFERENCES: add foreign keys to the partitioned table.");
+
     public static readonly ShardProxyError OpaqueFunction = new(
         NotSupported, "SHP-208", "the statement calls a function whose body names sharded or replicated tables",
         "Run the function's statements from the application.");

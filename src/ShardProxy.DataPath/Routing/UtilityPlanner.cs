@@ -10,7 +10,7 @@ internal static class UtilityPlanner
 {
     // Forms of ALTER TABLE that would take a placed table out of the catalog's sight.
     private static readonly string[] RefusedAlterations =
-        [" rename to ", " set schema ", " inherit ", " attach partition ", " detach partition ", " of ", " set tablespace "];
+        [" rename to ", " set schema ", " inherit ", " of ", " set tablespace "];
 
     public static RoutePlan? TryPlan(StatementShape shape, RoutingTable table, PlacedTable?[] placed, bool defaultSearchPath)
     {
@@ -19,6 +19,9 @@ internal static class UtilityPlanner
         {
             case StatementKind.Copy when anyPlaced && shape.Copy is { IsFrom: true }:
                 return Copy(shape, table, placed);
+            case StatementKind.Copy when shape.Copy is { IsFrom: false, Relation: { } whole } && placed[whole] is { IsPartitioned: true }:
+                // PostgreSQL's own refusal, which has the way out.
+                return RoutePlanner.Simple(table, RouteKind.Home, isWrite: false);
             case StatementKind.Copy when shape.Copy is { IsFrom: false, IsStdio: true, Relation: { } read } && placed.Length == 1
                 && placed[read] is { Placement: TablePlacement.Sharded } source:
                 return RoutePlanner.Simple(table, RouteKind.Enclosed, isWrite: false) with { Tables = [source], GroupId = source.GroupId };
@@ -90,6 +93,13 @@ internal static class UtilityPlanner
             }
         }
 
+        if (shape.CreatesPartition && placed.Any(p => p is not null))
+        {
+            return shape.Utility!.IsTemporary || shape.Relations.Any(r => r.Role == RelationRole.Referenced)
+                ? RoutePlanner.Refuse(table, RoutingErrors.PartitionForm)
+                : Broadcast(table, placed);
+        }
+
         if (shape.Created is not null && placed.Any(p => p is { Placement: TablePlacement.Sharded }))
         {
             // Whether its query can be answered is seen when it runs.
@@ -111,6 +121,13 @@ internal static class UtilityPlanner
         if (shape.Kind == StatementKind.AlterTable && shape.Relations.All(r => placed[r.Index] is null || r.Role == RelationRole.Referenced))
         {
             return AtHome(table, placed);
+        }
+
+        if (shape.ChangesPartitions)
+        {
+            return shape.ForbidsTransactionBlock ? RoutePlanner.Refuse(table, RoutingErrors.PartitionForm)
+                : placed.All(p => p is not null && IsPlacedLike(p, placed[0]!)) ? Broadcast(table, placed)
+                : RoutePlanner.Refuse(table, RoutingErrors.Partition);
         }
 
         if (shape.Kind == StatementKind.AlterTable)
@@ -157,6 +174,11 @@ internal static class UtilityPlanner
         var plan = Broadcast(table, placed) with { OtherNodesSql = others };
         return shape.Kind is StatementKind.Truncate or StatementKind.Lock ? plan with { ChangesSchema = false } : plan;
     }
+
+    // A partition's rows are where its parent's rows of the same key are.
+    private static bool IsPlacedLike(PlacedTable table, PlacedTable other) =>
+        table.Placement == other.Placement && table.GroupId == other.GroupId
+        && table.KeyColumns.Select(k => table.Columns[k].Name).SequenceEqual(other.KeyColumns.Select(k => other.Columns[k].Name));
 
     private static RoutePlan OtherDdl(StatementShape shape, RoutingTable table, PlacedTable?[] placed)
     {

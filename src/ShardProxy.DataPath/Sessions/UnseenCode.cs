@@ -12,6 +12,7 @@ internal sealed class UnseenCode
 {
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private long _transaction;
+    private readonly HashSet<string> _partitions = new(StringComparer.Ordinal);
     private bool _hasUnknownNames;
 
     /// <summary>Before a statement runs: notes what it makes. One that fails takes its transaction with it.</summary>
@@ -40,16 +41,26 @@ internal sealed class UnseenCode
         }
     }
 
+    /// <summary>After it has run: notes the partition of a placed table that a statement has made.</summary>
+    public static void NotePartition(Session session, StatementShape shape)
+    {
+        if (shape.CreatesPartition)
+        {
+            Current(session)._partitions.UnionWith(shape.Utility!.Names.Select(n => n.Name));
+        }
+    }
+
     /// <summary>Notes a table that the transaction has made and whose foreign key nobody can check yet.</summary>
     public static void Note(Session session, string table)
     {
-        if (session.Unseen is not { } current || current._transaction != session.Transaction.Number)
-        {
-            current = session.Unseen = new UnseenCode { _transaction = session.Transaction.Number };
-        }
-
-        current._names.Add(table);
+        Current(session)._names.Add(table);
     }
+
+    /// <summary>The statement names a partition that the transaction has made: where its rows are is not known to the catalog yet, in whatever statement.</summary>
+    public bool IsPartitionNamedBy(Session session, StatementShape shape) =>
+        _partitions.Count > 0 && _transaction == session.Transaction.Number
+        && (shape.Relations.Any(r => _partitions.Contains(r.Name)) || shape.Identifiers.Any(_partitions.Contains)
+            || shape.Utility?.Names.Any(n => _partitions.Contains(n.Name)) == true);
 
     /// <summary>The statement names something whose rows are not known to be whole.</summary>
     public bool IsNamedBy(Session session, StatementShape shape, RoutingTable table)
@@ -62,6 +73,10 @@ internal sealed class UnseenCode
 
         return shape.Kind is not (StatementKind.OtherDdl or StatementKind.DropTable or StatementKind.AlterTable) && NamesAny(shape, table);
     }
+
+    private static UnseenCode Current(Session session) => session.Unseen is { } known && known._transaction == session.Transaction.Number
+        ? known
+        : session.Unseen = new UnseenCode { _transaction = session.Transaction.Number };
 
     private bool NamesAny(StatementShape shape, RoutingTable table) =>
         shape.Functions.Any(f => _names.Contains(f.Name) || (_hasUnknownNames && f.Schema != "pg_catalog" && !BuiltinFunctions.Contains(f.Name)))

@@ -34,6 +34,15 @@ public sealed record PlacedTable
     /// </summary>
     public bool IsChanging { get; init; }
 
+    /// <summary>
+    /// The partitioned table that this one is a partition of, which is placed alike: its rows are the parent's too. A partition can be named in statements, which
+    /// are routed by its own key columns.
+    /// </summary>
+    public QualifiedName? Parent { get; init; }
+
+    /// <summary>A partitioned table has no rows of its own: they lie in its partitions, each a placed table of the same group.</summary>
+    public bool IsPartitioned { get; init; }
+
     /// <summary>Index of a column by its stored name, or -1.</summary>
     public int ColumnIndex(string name)
     {

@@ -112,6 +112,9 @@ internal sealed class ShapeBuilder
             Created = node == "CreateTableAsStmt" && kind == StatementKind.CreateTable ? EnclosedReader.Created(fields, _tokens) : null,
             CreatesEmpty = node == "CreateTableAsStmt" && kind == StatementKind.CreateTable && fields.Field("into")?.Flag("skipData") == true
                 && fields.Field("query")?.Is("SelectStmt", out _) == true && fields.Text("objtype") == "OBJECT_TABLE" && !_draft.HasWrite,
+            CreatesPartition = node == "CreateStmt" && fields.Has("partbound"),
+            ChangesPartitions = node == "AlterTableStmt"
+                && fields.List("cmds").Any(c => c.Is("AlterTableCmd", out var command) && command.Text("subtype") is "AT_AttachPartition" or "AT_DetachPartition"),
             TargetSlot = kind is StatementKind.Update or StatementKind.Delete ? new ChangeReader(_draft, _tokens).Read(fields) : null,
             Aggregate = kind == StatementKind.Select ? new AggregateReader(_draft, _tokens).Read(fields) : null,
             Enclosed = enclosed,

@@ -116,6 +116,12 @@ public sealed class StatementShape
     /// <summary>CREATE TABLE … AS a SELECT, WITH NO DATA.</summary>
     public bool CreatesEmpty { get; init; }
 
+    /// <summary>CREATE TABLE … PARTITION OF.</summary>
+    public bool CreatesPartition { get; init; }
+
+    /// <summary>ALTER TABLE … ATTACH PARTITION, or DETACH PARTITION.</summary>
+    public bool ChangesPartitions { get; init; }
+
     public CopySummary? Copy { get; init; }
 
     public TransactionSummary? Transaction { get; init; }

@@ -1,5 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
+using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Errors;
 
 namespace ShardProxy.Control.Migration.CatchingUp;
 
@@ -9,6 +11,7 @@ namespace ShardProxy.Control.Migration.CatchingUp;
 /// </summary>
 internal sealed class Markers : IAsyncDisposable
 {
+    private static readonly TimeSpan FailureLook = TimeSpan.FromMilliseconds(500);
     private readonly MigrationContext _context;
     private readonly NpgsqlConnection _source;
     private readonly NpgsqlConnection _target;
@@ -63,9 +66,26 @@ internal sealed class Markers : IAsyncDisposable
     public async Task WaitAsync(int seq, CancellationToken cancellationToken)
     {
         ((NpgsqlParameter<int>)_look.Parameters[1]).TypedValue = seq;
+        var looked = _context.Time.GetTimestamp();
         while (!(bool)(await _look.ExecuteScalarAsync(cancellationToken))!)
         {
+            if (_context.Time.GetElapsedTime(looked) > FailureLook)
+            {
+                looked = _context.Time.GetTimestamp();
+                await RefuseFailedAsync(cancellationToken);
+            }
+
             await Task.Delay(_context.Options.MarkerPoll, _context.Time, cancellationToken);
+        }
+    }
+
+    // A worker that meets an error ends, and begins anew with the same change, for ever.
+    private async Task RefuseFailedAsync(CancellationToken cancellationToken)
+    {
+        if (await _target.ScalarAsync<bool>(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_subscription_stats WHERE subname = $1 AND apply_error_count > 0)", cancellationToken, _context.StreamName))
+        {
+            throw new ShardProxyException(ControlErrors.CannotApply(_context.To.Name));
         }
     }
 

@@ -14,8 +14,7 @@ internal static class GroupPreparation
     /// <summary>Looks only; refuses what would fail later.</summary>
     public static async Task<ImmutableArray<TableSurvey>> SurveyAsync(MigrationContext context, NodeAdmin admin, CancellationToken cancellationToken)
     {
-        await admin.PreflightAsync(context.Source, cancellationToken);
-        await admin.PreflightAsync(context.Target, cancellationToken);
+        await MovePreflight.CheckNodesAsync(context.Connections, admin, context.Source, context.Target, context.Options, cancellationToken);
         await using var source = await context.Connections.OpenAsync(context.Source, cancellationToken);
         await using var target = await context.Connections.OpenAsync(context.Target, cancellationToken);
         var surveys = ImmutableArray.CreateBuilder<TableSurvey>();

@@ -16,19 +16,29 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreOnSource
     // The key must be in the old row that is logged; of the columns, each must be comparable when the old row is all there is.
     private const string SurveySql = """
         SELECT CASE c.relreplident
-                   WHEN 'd' THEN coalesce((SELECT i.indkey::int2[]::int[] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), false)
-                   WHEN 'i' THEN coalesce((SELECT i.indkey::int2[]::int[] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident), false)
+                   WHEN 'd' THEN coalesce((SELECT (i.indkey::int2[]::int[])[0:i.indnkeyatts - 1] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid), false)
+                   WHEN 'i' THEN coalesce((SELECT (i.indkey::int2[]::int[])[0:i.indnkeyatts - 1] @> k.attnums FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid), false)
                    WHEN 'f' THEN true ELSE false END,
                CASE c.relreplident
                    WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING' WHEN 'f' THEN 'FULL'
                    ELSE 'USING INDEX ' || (SELECT quote_ident(ic.relname) FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident) END,
                EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 3 = 3 AND t.tgname NOT LIKE '~~shardproxy%'),
                greatest(c.reltuples, 0)::bigint,
-               (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
-                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND ty.typtype = 'b' AND ty.typcategory <> 'A'
-                  AND NOT EXISTS (SELECT FROM pg_operator o WHERE o.oprname = '=' AND o.oprleft = ty.oid AND o.oprright = ty.oid)
-                  AND NOT EXISTS (SELECT FROM pg_cast x JOIN pg_operator o ON o.oprname = '=' AND o.oprleft = x.casttarget AND o.oprright = x.casttarget
-                                  WHERE x.castsource = ty.oid AND x.castmethod = 'b' AND x.castcontext = 'i'))
+               (WITH RECURSIVE part(col, typ) AS (
+                    SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                    UNION
+                    SELECT p.col, x.typ FROM part p JOIN pg_type y ON y.oid = p.typ CROSS JOIN LATERAL (
+                        SELECT y.typbasetype WHERE y.typtype = 'd'
+                        UNION ALL SELECT y.typelem WHERE y.typcategory = 'A'
+                        UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE y.typtype = 'c' AND a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+                        UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE y.oid IN (r.rngtypid, r.rngmultitypid)) x(typ)
+                    WHERE x.typ <> 0)
+                SELECT string_agg(DISTINCT quote_ident(p.col), ', ') FROM part p JOIN pg_type y ON y.oid = p.typ
+                WHERE y.typtype = 'b' AND y.typcategory <> 'A' AND NOT EXISTS (
+                    SELECT FROM pg_opclass o WHERE o.opcdefault AND o.opcmethod IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash'))
+                      AND (o.opcintype = y.oid OR EXISTS (SELECT FROM pg_cast x WHERE x.castsource = y.oid AND x.casttarget = o.opcintype AND x.castmethod = 'b' AND x.castcontext = 'i')))),
+               c.relpersistence = 'u',
+               (SELECT quote_ident(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R') AND t.tgname NOT LIKE '~~shardproxy%' LIMIT 1)
         FROM pg_class c,
              LATERAL (SELECT array_agg(a.attnum::int) AS attnums FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = ANY ($2)) k
         WHERE c.oid = $1::regclass
@@ -43,13 +53,12 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreOnSource
     {
         if (await TableDrift.CompareAsync(table.Table.Name, sourceNode, source, targetNode, target, cancellationToken) is [var first, ..] drift)
         {
-            throw new ShardProxyException(ControlErrors.Preflight(
-                $"table {table.Table.Name} is not the same on both nodes: {first}{(drift.Count > 1 ? $", and {drift.Count - 1} more" : "")}", "Make them equal, then move again: DDL through the proxy keeps them so."));
+            throw new ShardProxyException(ControlErrors.TablesDiffer(table.Table.Name.ToString(), first, drift.Count - 1));
         }
 
         var key = table.Table.KeyColumns.Select(i => table.Table.Columns[i].Name).ToArray();
-        var (sourceCovers, restore, hasTriggers, rows, incomparable) = await LookAsync(source, table, key, cancellationToken);
-        var (targetCovers, targetRestore, hasTargetTriggers, _, _) = await LookAsync(target, table, key, cancellationToken);
+        var (sourceCovers, restore, hasTriggers, rows, incomparable) = await LookAsync(source, sourceNode, table, key, cancellationToken);
+        var (targetCovers, targetRestore, hasTargetTriggers, _, _) = await LookAsync(target, targetNode, table, key, cancellationToken);
         var isCovered = sourceCovers && (targetCovers || restore == "FULL");
         if (!isCovered || restore == "FULL")
         {
@@ -70,14 +79,24 @@ internal sealed record TableSurvey(MigrationTable Table, string? RestoreOnSource
     }
 
     private static async Task<(bool Covers, string Restore, bool HasTriggers, long Rows, string? Incomparable)> LookAsync(
-        NpgsqlConnection connection, MigrationTable table, string[] key, CancellationToken cancellationToken)
+        NpgsqlConnection connection, Node node, MigrationTable table, string[] key, CancellationToken cancellationToken)
     {
         var rows = await connection.RowsAsync(
             SurveySql,
-            r => (r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3), r.IsDBNull(4) ? null : r.GetString(4)),
+            r => (Look: (r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3), r.IsDBNull(4) ? null : r.GetString(4)), IsUnlogged: r.GetBoolean(5), Trigger: r.IsDBNull(6) ? null : r.GetString(6)),
             cancellationToken,
             table.Sql,
             key);
-        return rows.Single();
+        var found = rows.Single();
+        if (found.IsUnlogged)
+        {
+            throw new ShardProxyException(ControlErrors.Preflight(
+                $"table {table.Table.Name} is unlogged on node {node.Name}, so its changes cannot be followed", $"ALTER TABLE {table.Table.Name} SET LOGGED, then move again."));
+        }
+
+        // It would fire a second time, for rows that it has made already.
+        return found.Trigger is null ? found.Look : throw new ShardProxyException(ControlErrors.Preflight(
+            $"trigger {found.Trigger} of table {table.Table.Name} fires for replicated rows too",
+            $"ALTER TABLE {table.Table.Name} ENABLE TRIGGER {found.Trigger}, or disable it, then move again."));
     }
 }
