@@ -140,6 +140,12 @@ internal static class ControlErrors
     public static ShardProxyError NotSharded(string table) => new(
         "42809", "SHP-630", $"table {table} is not sharded", "Name a sharded table after COLOCATE WITH.");
 
+    public static ShardProxyError NotPlaced(string table) => new(
+        "42809", "SHP-642", $"table {table} is neither sharded nor replicated, or is being placed", "SHOW TABLES lists them.");
+
+    public static ShardProxyError StillReferenced(string table, string child) => new(
+        "2BP01", "SHP-643", $"table {table} is referenced by a foreign key of table {child}, which other nodes could not check", "Unshard that table first, or drop the foreign key.");
+
     public static ShardProxyError ExistsElsewhere(string table, string node) => new(
         "42P07", "SHP-631", $"table {table} exists on node {node} already", "Drop or rename it there, after looking at what it holds.");
 

@@ -27,7 +27,6 @@ namespace ShardProxy.Control;
 public sealed class ControlPlane : IAsyncDisposable
 {
     private const string LeaseName = "control";
-    private static readonly TimeSpan SilentFrom = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FleetInterval = TimeSpan.FromSeconds(1);
     private readonly ControlPlaneOptions _options;
     private readonly ICatalogStore _store;
@@ -54,6 +53,7 @@ public sealed class ControlPlane : IAsyncDisposable
     private volatile bool _isSuspended;
     private Task _background = Task.CompletedTask;
     private Task _following = Task.CompletedTask;
+    private Task _resuming = Task.CompletedTask;
 
     /// <param name="options">From the configuration.</param>
     /// <param name="store">The catalog; stays the caller's.</param>
@@ -76,7 +76,7 @@ public sealed class ControlPlane : IAsyncDisposable
         _admin = new NodeAdmin(_connections);
         _migrations = new MigrationManager(_catalog, new MigrationJournal(store), _connections, _admin, fleet, options.Migration);
         _preflight = new MovePreflight(_catalog, _connections, _admin, options.Migration);
-        _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet);
+        _tables = new TableDistributor(_catalog, new DistributionJournal(store), _connections, fleet, MoveForGoodAsync, (group, ct) => _migrations.CloseWindowsAsync(r => r.GroupId == group, ct));
         _schema = new SchemaRefresher(_catalog, _connections, fleet);
         _drift = new DriftMonitor(_catalog, _connections);
         _ranges = new RangeSplitter(_catalog, fleet, _migrations.MigrationOf);
@@ -151,6 +151,20 @@ public sealed class ControlPlane : IAsyncDisposable
         return result;
     }
 
+    /// <summary>UNSHARD TABLE. Waits until done; cancelling leaves it to the next control plane to go on.</summary>
+    public async Task<TableResult> UnshardTableAsync(string? schema, string table, CancellationToken cancellationToken)
+    {
+        using var change = BeginChange();
+        var result = await _tables.UnshardAsync(schema, table, cancellationToken);
+        await _schema.RefreshAsync(cancellationToken);
+        return result;
+    }
+
+    /// <summary>Waits only until the first move of a table's placement is under way, if it takes any. The rest goes on.</summary>
+    /// <returns>That migration; null when the placement is done.</returns>
+    public Task<int?> FirstMoveAsync(Task<TableResult> placement, QualifiedName table, CancellationToken cancellationToken) =>
+        PlacementWatch.FirstMoveAsync(placement, table, _catalog, _migrations.MigrationOfGroup, _time, cancellationToken);
+
     /// <summary>REPLICATE TABLE. Waits until done; cancelling undoes it.</summary>
     public async Task<TableResult> ReplicateTableAsync(string? schema, string table, CancellationToken cancellationToken)
     {
@@ -219,23 +233,8 @@ public sealed class ControlPlane : IAsyncDisposable
     public ImmutableArray<TableDifference> Drift => _drift.Differences;
 
     /// <summary>SHOW PROXIES: those that share the catalog, by id.</summary>
-    public ImmutableArray<ProxyStatus> Proxies()
-    {
-        var own = _member?.Told ?? new ProxyRecord { Id = _options.ProxyId, Instance = "", Address = _options.Address, Epoch = _catalog.LastEpoch };
-        return
-        [
-            .. _roster.Others.Select(p => new ProxyStatus(p.Id, p.Address, false, p.Leads && !p.IsExpelled, StateOf(p), p.Epoch, _roster.SilenceOf(p.Id)))
-                .Append(new ProxyStatus(own.Id, own.Address, true, IsLeading, "serving", own.Epoch, TimeSpan.Zero))
-                .OrderBy(p => p.Id, StringComparer.Ordinal),
-        ];
-
-        string StateOf(ProxyRecord proxy) => proxy switch
-        {
-            { IsBarred: true } => "barred",
-            { IsExpelled: true } => "expelled",
-            _ => _roster.SilenceOf(proxy.Id) > SilentFrom ? "silent" : "serving",
-        };
-    }
+    public ImmutableArray<ProxyStatus> Proxies() =>
+        _roster.Statuses(_member?.Told ?? new ProxyRecord { Id = _options.ProxyId, Instance = "", Address = _options.Address, Epoch = _catalog.LastEpoch }, IsLeading);
 
     /// <summary>To be called after DDL that went through the proxy.</summary>
     public Task<bool> RefreshSchemaAsync(CancellationToken cancellationToken) => _schema.RefreshAsync(cancellationToken);
@@ -314,6 +313,7 @@ public sealed class ControlPlane : IAsyncDisposable
         await _stop.CancelAsync();
         await _background.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _following.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _resuming.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_member is not null)
         {
             await _member.DisposeAsync();
@@ -339,6 +339,9 @@ public sealed class ControlPlane : IAsyncDisposable
         _stop.Dispose();
         _rounds.Dispose();
     }
+
+    private Task<MoveResult> MoveForGoodAsync(int rangeId, string node, CancellationToken cancellationToken) =>
+        IsLeading ? _migrations.MoveForGoodAsync(rangeId, node, cancellationToken) : throw new ShardProxyException(ControlErrors.NotLeading);
 
     // Placing and moving: not while a hand-over is under way, and no hand-over meanwhile.
     private Change BeginChange()
@@ -407,6 +410,7 @@ public sealed class ControlPlane : IAsyncDisposable
         await _tables.RecoverAsync(cancellationToken);
         await _migrations.RecoverAsync(lease.FencingToken, cancellationToken);
         _lease = lease;
+        _resuming = Task.WhenAll(_resuming, PlacementWatch.ResumeAsync(_tables, () => IsLeading, _options.Lease, _time, _stop.Token));
     }
 
     private async Task<int> RenewLeaseAsync(CancellationToken cancellationToken)

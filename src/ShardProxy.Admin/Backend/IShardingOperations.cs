@@ -12,6 +12,9 @@ public interface IShardingOperations
     /// <summary>Shards a table, empty or filled. Returns when done unless <see cref="ShardTableRequest.Wait"/> is false.</summary>
     ValueTask<OperationOutcome> ShardTableAsync(ShardTableRequest request, CancellationToken cancellationToken);
 
+    /// <summary>Brings a sharded or replicated table back to the home node. Returns when done unless <paramref name="wait"/> is false.</summary>
+    ValueTask<OperationOutcome> UnshardTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken);
+
     /// <summary>Copies a table to every node and keeps it there.</summary>
     ValueTask<OperationOutcome> ReplicateTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken);
 

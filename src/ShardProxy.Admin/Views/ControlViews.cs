@@ -58,7 +58,7 @@ internal sealed class ControlViews(AdminBackend backend)
             ],
             [.. backend.Migrations.Migrations().OrderBy(m => m.Id).Select(m => Row(
                 m.Id,
-                GroupName(routing, m.GroupId) ?? m.GroupId.ToString(CultureInfo.InvariantCulture),
+                m.Group,
                 m.RangeId,
                 NodeName(m.SourceNodeId),
                 m.TargetNodeId is { } target ? NodeName(target) : null,

@@ -25,6 +25,9 @@ public sealed record MigrationRecord
     /// <summary>Counts from 1: a control plane that finds a migration unfinished takes everything back and begins it again, under other names.</summary>
     public int Attempt { get; init; } = 1;
 
+    /// <summary>The source is cleaned at once, whatever rollback window is configured: it is a step of something larger.</summary>
+    public bool WithoutWindow { get; init; }
+
     /// <summary>The range is on its way back to the source.</summary>
     public bool IsBackward { get; init; }
 

@@ -10,6 +10,7 @@ namespace ShardProxy.Control.Fleet;
 /// </summary>
 public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProvider time) : IDisposable
 {
+    private static readonly TimeSpan SilentFrom = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     // Looks further apart than this: the catalog was away, or this process was.
@@ -156,4 +157,24 @@ public sealed class FleetRoster(ProxyDirectory directory, string ownId, TimeProv
     private void Signal() => Interlocked.Exchange(ref _changed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     private sealed record Seen(ProxyRecord Record, long Version, long ChangedAt);
+
+    /// <summary>SHOW PROXIES: all that share the catalog, by id.</summary>
+    /// <param name="own">What this process tells.</param>
+    /// <param name="isLeading">It leads.</param>
+    public ImmutableArray<ProxyStatus> Statuses(ProxyRecord own, bool isLeading)
+    {
+        return
+        [
+            .. Others.Select(p => new ProxyStatus(p.Id, p.Address, false, p.Leads && !p.IsExpelled, StateOf(p), p.Epoch, SilenceOf(p.Id)))
+                .Append(new ProxyStatus(own.Id, own.Address, true, isLeading, "serving", own.Epoch, TimeSpan.Zero))
+                .OrderBy(p => p.Id, StringComparer.Ordinal),
+        ];
+
+        string StateOf(ProxyRecord proxy) => proxy switch
+        {
+            { IsBarred: true } => "barred",
+            { IsExpelled: true } => "expelled",
+            _ => SilenceOf(proxy.Id) > SilentFrom ? "silent" : "serving",
+        };
+    }
 }

@@ -72,7 +72,7 @@ internal sealed class MigrationContext
     public Node To => IsBackward ? Source : Target;
 
     /// <summary>The way back is kept open after the cutover.</summary>
-    public bool IsReversible => Options.RollbackWindow > TimeSpan.Zero;
+    public bool IsReversible => Options.RollbackWindow > TimeSpan.Zero && !Journal.Record.WithoutWindow;
 
     /// <summary>Slot and publication on <see cref="From"/>, subscription on <see cref="To"/>.</summary>
     public string StreamName => IsBackward ? Names.ReverseStream : Names.Stream;

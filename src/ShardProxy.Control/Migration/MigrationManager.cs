@@ -114,6 +114,22 @@ public sealed class MigrationManager : IAsyncDisposable
         return job is null ? AlreadyThere(rangeId, nodeName) : await WaitAsync(job, cancellationToken);
     }
 
+    /// <summary>The same as a step of something larger: the source is cleaned before it returns.</summary>
+    public async Task<MoveResult> MoveForGoodAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
+    {
+        var job = await EnqueueAsync(rangeId, nodeName, cancellationToken, isForGood: true);
+        return job is null ? AlreadyThere(rangeId, nodeName) : await WaitAsync(job, cancellationToken);
+    }
+
+    /// <summary>A migration of that group that waits or runs, or null.</summary>
+    public int? MigrationOfGroup(int groupId)
+    {
+        lock (_lock)
+        {
+            return _jobs.Find(j => !j.Over.IsCompleted && !j.IsInWindow && j.Record.GroupId == groupId)?.Record.Id;
+        }
+    }
+
     /// <summary>Waits for the end of a migration this process knows.</summary>
     public async Task<MoveResult> WaitAsync(int migrationId, CancellationToken cancellationToken) => await WaitAsync(Find(migrationId), cancellationToken);
 
@@ -218,7 +234,7 @@ public sealed class MigrationManager : IAsyncDisposable
         });
     }
 
-    private async Task<MigrationJob?> EnqueueAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
+    private async Task<MigrationJob?> EnqueueAsync(int rangeId, string nodeName, CancellationToken cancellationToken, bool isForGood = false)
     {
         var state = await _catalog.LoadAsync(cancellationToken);
         var range = state.FindRange(rangeId) ?? throw new ShardProxyException(ControlErrors.RangeUnknown(rangeId));
@@ -256,6 +272,7 @@ public sealed class MigrationManager : IAsyncDisposable
                 SourceNodeId = range.NodeId,
                 TargetNodeId = target.Id,
                 State = MigrationState.Queued,
+                WithoutWindow = isForGood,
                 FencingToken = _fencingToken,
                 CreatedAt = now,
                 UpdatedAt = now,

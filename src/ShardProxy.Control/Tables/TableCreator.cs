@@ -66,19 +66,55 @@ internal static class TableCreator
     /// <param name="start">As in <see cref="CreateAsync"/>: not below any number drawn so far.</param>
     public static IEnumerable<string> HomeSequenceStatements(TableDefinition table, int nodes, long start)
     {
-        var place = string.Create(CultureInfo.InvariantCulture, $"{start + nodes}");
-        foreach (var sequence in table.Tree.SelectMany(t => t.Columns).Select(c => c.OwnedSequence).OfType<string>().Distinct())
+        foreach (var (part, column) in SequenceColumns(table))
         {
-            yield return $"ALTER SEQUENCE {sequence} INCREMENT BY {nodes} RESTART WITH {place}";
+            yield return SequenceStatement(part, column, nodes, start + nodes);
+        }
+    }
+
+    // A partition's column mostly draws from its parent's sequence: each sequence once.
+    private static IEnumerable<(QualifiedName Table, ColumnDefinition Column)> SequenceColumns(TableDefinition table) => table.Tree
+        .SelectMany(t => t.Columns.Where(HasSequence).Select(c => (t.Name, Column: c)))
+        .DistinctBy(c => c.Column.OwnedSequence ?? $"{c.Name} {c.Column.Name}");
+
+    /// <summary>
+    /// The number behind which the numbers of a table's columns go on. From here to the end of the transaction nobody draws: proxies do so for statements that wait, and what
+    /// they draw must lie below.
+    /// </summary>
+    /// <param name="home">In a transaction on the home node.</param>
+    /// <param name="table">Its definition.</param>
+    /// <param name="nodes">Over how many nodes numbers will be interleaved; with one only for a look.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    public static async Task<long> TakeSequencesAsync(NpgsqlConnection home, TableDefinition table, int nodes, CancellationToken cancellationToken)
+    {
+        long highest = 0;
+        foreach (var (part, column) in SequenceColumns(table))
+        {
+            if (nodes > 1)
+            {
+                await home.RunAsync(SequenceStatement(part, column, nodes), cancellationToken);
+            }
+
+            highest = Math.Max(highest, await HighestNumberAsync(home, part, column, cancellationToken));
         }
 
-        foreach (var (part, column) in table.Tree.SelectMany(t => t.Columns.Select(c => (t, c))))
-        {
-            if (column.OwnedSequence is null && column.Identity is 'a' or 'd')
-            {
-                yield return $"ALTER TABLE {part.Name} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET INCREMENT BY {nodes} RESTART WITH {place}";
-            }
-        }
+        return highest;
+    }
+
+    /// <summary>The number before the one that the sequence behind a column gives next, drawn or not: who restarted it wanted it there. 0 where there is none.</summary>
+    public static async Task<long> HighestNumberAsync(NpgsqlConnection connection, QualifiedName table, ColumnDefinition column, CancellationToken cancellationToken) =>
+        await connection.ScalarAsync<string>("SELECT pg_catalog.pg_get_serial_sequence($1, $2)", cancellationToken, table.ToString(), column.Name) is { } sequence
+            ? await connection.ScalarAsync<long>($"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}", cancellationToken)
+            : 0;
+
+    /// <summary>Has the sequence behind a column count otherwise, from a number on if one is given. Nobody else draws from it until the transaction ends.</summary>
+    public static string SequenceStatement(QualifiedName table, ColumnDefinition column, int increment, long? next = null)
+    {
+        var counting = string.Create(CultureInfo.InvariantCulture, $"INCREMENT BY {increment}");
+        var place = next is { } number ? string.Create(CultureInfo.InvariantCulture, $" RESTART WITH {number}") : "";
+        return column.OwnedSequence is { } sequence
+            ? $"ALTER SEQUENCE {sequence} {counting}{place}"
+            : $"ALTER TABLE {table} ALTER COLUMN {SqlIdentifier.Quote(column.Name)} SET {counting}{place}";
     }
 
     /// <summary>True when the column draws from a sequence.</summary>

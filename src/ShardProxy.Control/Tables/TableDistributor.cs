@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Npgsql;
 using ShardProxy.Catalog;
 using ShardProxy.Catalog.Journal;
+using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Fleet;
@@ -23,9 +24,19 @@ public sealed class TableDistributor : IDisposable
     private readonly NodeConnections _connections;
     private readonly IProxyFleet _fleet;
     private readonly SemaphoreSlim _oneAtATime = new(1, 1);
+    private readonly OnlinePlacement _online;
 
-    public TableDistributor(RoutingCatalog catalog, DistributionJournal journal, NodeConnections connections, IProxyFleet fleet)
+    /// <param name="catalog">Where tables are.</param>
+    /// <param name="journal">What was begun.</param>
+    /// <param name="connections">To the nodes.</param>
+    /// <param name="fleet">The data planes.</param>
+    /// <param name="move">Moves a range to a node, with no rollback window, and waits for it.</param>
+    /// <param name="closeWindows">Closes the rollback windows of a group.</param>
+    internal TableDistributor(
+        RoutingCatalog catalog, DistributionJournal journal, NodeConnections connections, IProxyFleet fleet,
+        Func<int, string, CancellationToken, Task<MoveResult>> move, Func<int, CancellationToken, Task> closeWindows)
     {
+        _online = new OnlinePlacement(catalog, journal, connections, fleet, new RangeSpreader(catalog, fleet, move, closeWindows));
         _catalog = catalog;
         _journal = journal;
         _connections = connections;
@@ -34,6 +45,12 @@ public sealed class TableDistributor : IDisposable
 
     /// <summary>Called between the steps; tests make it fail.</summary>
     internal Func<string, Task> BeforeStep { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>
+    /// From this size on a table is sharded by moving its ranges, one after another, while clients use it. A smaller one is copied while its statements wait, which takes them less
+    /// than a move would.
+    /// </summary>
+    internal long OnlineFromBytes { get; set; } = 8 << 20;
 
     /// <summary>Shards a table by the hash or the order of its key columns, in a group of its own or beside another table.</summary>
     /// <param name="schema">Schema, or null to look the name up as PostgreSQL does.</param>
@@ -67,7 +84,10 @@ public sealed class TableDistributor : IDisposable
                 };
                 await RefuseOtherOrderAsync(method, definition, key, cancellationToken);
                 var layout = method == ShardingMethod.Range && colocateWith is null ? await LayoutAsync(home, definition, key, types, cancellationToken) : null;
-                var waiting = await DistributeAsync(definition, s => WithSharded(s, placed, types, method, layout, colocateWith), [.. nullable.Select(c => c.Name)], cancellationToken);
+                var isLarge = await home.ScalarAsync<long>("SELECT pg_catalog.pg_table_size($1::regclass)", cancellationToken, definition.Name.ToString()) >= OnlineFromBytes
+                    && (colocateWith is null || definition.References.IsEmpty);
+                var waiting = await DistributeAsync(
+                    definition, (s, plan) => WithSharded(s, placed, types, method, layout, colocateWith, isLarge ? plan : null), [.. nullable.Select(c => c.Name)], isLarge ? colocateWith : null, cancellationToken);
                 notices.AddRange(waiting.Select(w => $"{w.Message}; until then writes that need the check are refused. {w.Hint}"));
                 return new TableResult(definition.Name, [.. notices]);
             },
@@ -90,23 +110,60 @@ public sealed class TableDistributor : IDisposable
                     IsChanging = true,
                     IsPartitioned = definition.PartitionKeySql is not null,
                 };
-                await DistributeAsync(definition, s => Fresh(s, placed.Name).WithTable(placed), [], cancellationToken);
+                await DistributeAsync(definition, (s, _) => Fresh(s, placed.Name).WithTable(placed), [], null, cancellationToken);
                 return new TableResult(definition.Name, []);
+            },
+            cancellationToken);
+
+    /// <summary>Brings a sharded or replicated table back to the home node. Once begun it is ended, by the next control plane if need be.</summary>
+    /// <exception cref="ShardProxyException">SHP-506, 620, 635, 642, 643.</exception>
+    public Task<TableResult> UnshardAsync(string? schema, string name, CancellationToken cancellationToken) =>
+        OneAtATimeAsync(
+            async home =>
+            {
+                var found = await TableInspector.ResolveAsync(home, schema, name, cancellationToken)
+                    ?? throw new ShardProxyException(ControlErrors.TableUnknown(schema is null ? name : $"{schema}.{name}"));
+                var entry = await _online.BeginUnshardAsync(found, NewRun(), cancellationToken);
+                await _online.GatherAsync(entry, cancellationToken);
+                return new TableResult(found, []);
             },
             cancellationToken);
 
     public void Dispose() => _oneAtATime.Dispose();
 
-    /// <summary>Undoes or ends what an earlier process left.</summary>
+    /// <summary>Undoes or ends what an earlier process left, but for what takes moves: that is for <see cref="ResumeAsync"/>.</summary>
     public async Task RecoverAsync(CancellationToken cancellationToken)
     {
         foreach (var entry in await _journal.ListAsync(cancellationToken))
         {
             // First of all it is this one's: a predecessor that sleeps must not decide any more.
             await entry.WriteAsync(entry.Record with { Run = NewRun() }, cancellationToken);
-            await (entry.Record.Phase == DistributionPhase.Copying ? UndoAsync(entry, cancellationToken) : SwitchAsync(entry, cancellationToken));
+            await (entry.Record.Phase switch
+            {
+                DistributionPhase.Copying => UndoAsync(entry, cancellationToken),
+                DistributionPhase.Switching => SwitchAsync(entry, cancellationToken),
+                _ => Task.CompletedTask,
+            });
         }
     }
+
+    /// <summary>Goes on with tables whose ranges were being moved to where they belong, or home. Waits until that is done.</summary>
+    public Task ResumeAsync(CancellationToken cancellationToken) => OneAtATimeAsync(
+        async _ =>
+        {
+            foreach (var entry in await _journal.ListAsync(cancellationToken))
+            {
+                await (entry.Record.Phase switch
+                {
+                    DistributionPhase.Spreading => _online.SpreadAsync(entry, cancellationToken),
+                    DistributionPhase.Gathering => _online.GatherAsync(entry, cancellationToken),
+                    _ => Task.CompletedTask,
+                });
+            }
+
+            return new TableResult(default, []);
+        },
+        cancellationToken);
 
     private static string NewRun() => Guid.NewGuid().ToString("N");
 
@@ -114,8 +171,10 @@ public sealed class TableDistributor : IDisposable
         state.FindTable(name) is null ? state : throw new ShardProxyException(ControlErrors.AlreadyPlaced(name.ToString()));
 
     private static CatalogState WithSharded(
-        CatalogState state, PlacedTable table, ImmutableArray<KeyType> types, ShardingMethod method, RangeLayout? layout, QualifiedName? colocateWith)
+        CatalogState state, PlacedTable table, ImmutableArray<KeyType> types, ShardingMethod method, RangeLayout? layout, QualifiedName? colocateWith,
+        List<PlannedRange>? plan)
     {
+        plan?.Clear();
         Fresh(state, table.Name);
         if (colocateWith is { } other)
         {
@@ -136,20 +195,29 @@ public sealed class TableDistributor : IDisposable
                 throw new ShardProxyException(ControlErrors.GroupIsMoving(other.ToString()));
             }
 
-            return state.WithTable(table with { GroupId = group.Id });
+            return plan is null
+                ? state.WithTable(table with { GroupId = group.Id })
+                : WithGroup([.. group.Ranges.Select((r, i) => r with { Id = state.NextRangeId + i, GroupId = state.NextGroupId })], group.Scale);
         }
 
-        var id = state.NextGroupId;
-        var nodes = state.Nodes.OrderBy(n => n.Id).ToList();
-        var ranges = layout?.WithIds(id, state.NextRangeId) ?? EvenRanges(id, state.NextRangeId, nodes);
-        var made = new TableGroup(id, table.Name.Schema == "public" ? table.Name.Name : $"{table.Name.Schema}.{table.Name.Name}", method, types, ranges, layout?.Scale);
-        return state.WithTable(table with { GroupId = id }) with
+        return WithGroup(layout?.WithIds(state.NextGroupId, state.NextRangeId) ?? EvenRanges(state.NextGroupId, state.NextRangeId, [.. state.Nodes.OrderBy(n => n.Id)]), layout?.Scale);
+
+        CatalogState WithGroup(ImmutableArray<ShardRange> ranges, KeyScale? scale)
         {
-            Groups = state.Groups.Add(made),
-            NextGroupId = id + 1,
-            NextRangeId = state.NextRangeId + ranges.Length,
-        };
+            var id = state.NextGroupId;
+            var home = state.Nodes.Single(n => n.IsHome).Id;
+            plan?.AddRange(ranges.Select(r => new PlannedRange(r.Id, r.From, r.To, r.NodeId)));
+            var first = plan is null ? ranges : [.. RangeSpreader.Coarse([.. plan]).Select(p => new ShardRange(p.Id, id, p.From, p.To, home))];
+            return state.WithTable(table with { GroupId = id }) with
+            {
+                Groups = state.Groups.Add(new TableGroup(id, GroupName(table.Name), method, types, first, scale)),
+                NextGroupId = id + 1,
+                NextRangeId = state.NextRangeId + ranges.Length,
+            };
+        }
     }
+
+    internal static string GroupName(QualifiedName table) => table.Schema == "public" ? table.Name : $"{table.Schema}.{table.Name}";
 
     /// <summary>Equal slices of the key space, neighbouring ones on one node: the predicate of what a node owns stays short.</summary>
     internal static ImmutableArray<ShardRange> EvenRanges(int groupId, int firstId, IReadOnlyList<Node> nodes)
@@ -180,8 +248,9 @@ public sealed class TableDistributor : IDisposable
 
     /// <summary>Distributes. The foreign keys that wait for another table.</summary>
     private async Task<ImmutableArray<ShardProxyError>> DistributeAsync(
-        TableDefinition definition, Func<CatalogState, CatalogState> placeTable, ImmutableArray<string> makeNotNull, CancellationToken cancellationToken)
+        TableDefinition definition, Func<CatalogState, List<PlannedRange>, CatalogState> placeTable, ImmutableArray<string> makeNotNull, QualifiedName? beside, CancellationToken cancellationToken)
     {
+        var plan = new List<PlannedRange>();
         var before = await _catalog.LoadAsync(cancellationToken);
         var waiting = TableChecks.ForeignKeys(definition, Place(before));
         foreach (var part in definition.Tree)
@@ -195,6 +264,7 @@ public sealed class TableDistributor : IDisposable
         {
             await BeforeStep("announce");
             var state = (await _catalog.TryUpdateAsync(Place, cancellationToken))!;
+            await entry.WriteAsync(entry.Record with { Plan = [.. plan], Beside = beside is { } other ? [other.Schema, other.Name] : null }, cancellationToken);
             await BarrierAsync(state, cancellationToken);
             await CopyAsync(definition, state, makeNotNull, entry, cancellationToken);
         }
@@ -206,31 +276,51 @@ public sealed class TableDistributor : IDisposable
                 throw;
             }
 
-            if (now.Record.Phase == DistributionPhase.Switching)
+            if (now.Record.Phase == DistributionPhase.Copying)
             {
-                await SwitchAsync(now, CancellationToken.None);
-                return waiting;
+                await UndoAsync(now, CancellationToken.None);
+                throw e switch
+                {
+                    ShardProxyException or OperationCanceledException => e,
+                    PostgresException p => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{p.SqlState}: {p.MessageText}."), e),
+                    _ => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{e.Message}."), e),
+                };
             }
 
-            await UndoAsync(now, CancellationToken.None);
-            throw e switch
-            {
-                ShardProxyException or OperationCanceledException => e,
-                PostgresException p => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{p.SqlState}: {p.MessageText}."), e),
-                _ => new ShardProxyException(ControlErrors.DistributionFailed(definition.Name.ToString(), $"{e.Message}."), e),
-            };
+            entry = now;
         }
 
         await SwitchAsync(entry, CancellationToken.None);
+        if (plan.Count > 0)
+        {
+            await SpreadOrUndoAsync(entry, cancellationToken);
+        }
+
         return waiting;
 
         // The proxies hear of the foreign keys no later than of the table's new place: what has to wait for them waits from the first statement on.
         CatalogState Place(CatalogState state)
         {
-            var placed = placeTable(state);
+            var placed = placeTable(state, plan);
             placed = definition.PlacedPartitions(placed.FindTable(definition.Name)!).Aggregate(placed, (s, p) => s.WithTable(p));
             TableChecks.ForeignKeys(definition, placed);
             return placed with { Schema = placed.Schema.WithForeignKeys(placed.Schema.ForeignKeys.Concat(definition.AllReferences)) };
+        }
+    }
+
+    // Rows that have been moved come home again when it is given up.
+    private async Task SpreadOrUndoAsync(DistributionEntry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _online.SpreadAsync(entry, cancellationToken);
+        }
+        catch (Exception e) when (e is not ShardProxyException { Error.Code: CatalogErrors.JournalTakenCode })
+        {
+            await entry.WriteAsync(entry.Record with { Phase = DistributionPhase.Gathering, Plan = [], Beside = null }, CancellationToken.None);
+            await _online.GatherAsync(entry, CancellationToken.None);
+            throw e is OperationCanceledException ? e : new ShardProxyException(
+                ControlErrors.DistributionFailed(new QualifiedName(entry.Record.Schema, entry.Record.Name).ToString(), MigrationEnd.Describe(e)), e);
         }
     }
 
@@ -246,7 +336,7 @@ public sealed class TableDistributor : IDisposable
         // A transaction that wrote to the table may itself wait for this statement to end: one of the two has to give way.
         await home.RunAsync("SET LOCAL lock_timeout = '10s'", cancellationToken);
         await home.RunAsync($"LOCK TABLE {definition.Name} IN SHARE MODE", cancellationToken);
-        var start = await NextNumberAsync(home, definition, cancellationToken);
+        var start = await TableCreator.TakeSequencesAsync(home, definition, table.Placement == TablePlacement.Sharded && state.Nodes.Length > 1 ? state.Nodes.Length : 1, cancellationToken);
         var others = state.Nodes.Where(n => !n.IsHome).OrderBy(n => n.Id).ToList();
         await home.RunAsync("SET LOCAL search_path = pg_catalog", cancellationToken);
         var dependencies = others.Count == 0 ? [] : await DependencyReader.ReadAsync(home, definition, cancellationToken);
@@ -318,7 +408,14 @@ public sealed class TableDistributor : IDisposable
             await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.None, BarrierDeadline, cancellationToken);
         }
 
-        await entry.RemoveAsync(cancellationToken);
+        if (entry.Record.Plan.IsEmpty)
+        {
+            await entry.RemoveAsync(cancellationToken);
+        }
+        else
+        {
+            await entry.WriteAsync(entry.Record with { Phase = DistributionPhase.Spreading }, cancellationToken);
+        }
     }
 
     /// <summary>Takes a distribution back: home has every row, so the copies go.</summary>
@@ -390,19 +487,6 @@ public sealed class TableDistributor : IDisposable
         {
             throw new ShardProxyException(ControlErrors.StepTimedOut("wait for earlier statements", BarrierDeadline));
         }
-    }
-
-    /// <summary>A number above all that the table's sequences have drawn.</summary>
-    private static async Task<long> NextNumberAsync(NpgsqlConnection home, TableDefinition definition, CancellationToken cancellationToken)
-    {
-        long highest = 0;
-        foreach (var (part, column) in definition.Tree.SelectMany(t => t.Columns.Where(TableCreator.HasSequence).Select(c => (t, c))))
-        {
-            highest = Math.Max(highest, await home.ScalarAsync<long>(
-                "SELECT coalesce(pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence($1, $2)::regclass), 0)", cancellationToken, part.Name.ToString(), column.Name));
-        }
-
-        return highest;
     }
 
     private async Task<TableResult> OneAtATimeAsync(Func<NpgsqlConnection, Task<TableResult>> run, CancellationToken cancellationToken)

@@ -61,7 +61,7 @@ internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
     /// <summary>Deletes the rows at home that belong elsewhere; idempotent.</summary>
     public async Task DeleteForeignAsync(NpgsqlConnection home, Node homeNode, CancellationToken cancellationToken)
     {
-        if (Group is not null)
+        if (Group is not null && Group.Ranges.Any(r => r.NodeId != homeNode.Id))
         {
             await home.RunAsync($"DELETE FROM ONLY {Table.Name} WHERE NOT {Owned(homeNode)}", cancellationToken);
         }

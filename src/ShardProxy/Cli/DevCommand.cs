@@ -16,6 +16,19 @@ internal static class DevCommand
         var user = Named("--user", "Superuser of every node and admin of the console.", "USER", "app");
         var password = Named("--password", "Its password.", "PASSWORD", "app");
         var database = Named("--database", "The sharded database; it exists on every node.", "DATABASE", "app");
+        var window = new Option<int>("--rollback-window")
+        {
+            Description = "Seconds in which a moved range can go back by one cutover; 0 cleans its source at once.",
+            HelpName = "SECONDS",
+            DefaultValueFactory = _ => (int)MigrationSettings.Default.RollbackWindow.TotalSeconds,
+        };
+        window.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 0 or > 604_800)
+            {
+                result.AddError("--rollback-window is a number of seconds up to 604800");
+            }
+        });
         var install = CommonOptions.InstallMissing();
         database.Validators.Add(result =>
         {
@@ -43,6 +56,7 @@ internal static class DevCommand
             user,
             password,
             database,
+            window,
             install,
         };
         command.SetAction(async (result, shutdown) =>
@@ -57,6 +71,7 @@ internal static class DevCommand
                 User = result.GetValue(user)!,
                 Password = new Secret(result.GetValue(password)!),
                 Database = result.GetValue(database)!,
+                RollbackWindow = TimeSpan.FromSeconds(result.GetValue(window)),
                 InstallMissing = result.GetValue(install),
             };
             await new DevSession(compose, result.InvocationConfiguration.Output, error.WriteLine).RunAsync(options, shutdown);

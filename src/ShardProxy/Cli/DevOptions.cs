@@ -25,6 +25,8 @@ internal sealed record DevOptions
 
     public string Database { get; init; } = "app";
 
+    public TimeSpan RollbackWindow { get; init; } = MigrationSettings.Default.RollbackWindow;
+
     public bool InstallMissing { get; init; }
 
     /// <summary>The proxy's configuration over servers that have been started: the user is their superuser and console admin.</summary>
@@ -65,6 +67,7 @@ internal sealed record DevOptions
                 MaxPreparedStatements: 10_000,
                 MaxStatementShapes: 10_000),
             Catalog = new CatalogOptions(CatalogKind.Postgres, nodes[0].Address),
+            Migration = MigrationSettings.Default with { RollbackWindow = RollbackWindow },
             Planner = new PlannerSettings("advise", TimeSpan.FromMinutes(5), SeasonSteps: 288, HorizonSteps: 12),
             Log = new LogOptions(Microsoft.Extensions.Logging.LogLevel.Warning, IsJson: false),
         };

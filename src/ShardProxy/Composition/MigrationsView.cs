@@ -14,7 +14,7 @@ internal sealed class MigrationsView(ControlPlane control, TopologyView topology
         [
             .. control.ListMigrations(table.Nodes).Select(m => new MigrationSnapshot(
                 m.Id,
-                table.Groups.FirstOrDefault(g => string.Equals(g.Name, m.Group, StringComparison.Ordinal))?.Id ?? 0,
+                m.Group,
                 m.RangeId,
                 table.FindNode(m.Source)?.Id ?? 0,
                 table.FindNode(m.Target)?.Id,

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using ShardProxy.Admin.Backend;
 using ShardProxy.Control;
+using ShardProxy.Control.Tables;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Topology;
 
@@ -11,9 +12,15 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
 {
     public async ValueTask<OperationOutcome> ShardTableAsync(ShardTableRequest request, CancellationToken cancellationToken)
     {
-        var result = await control.ShardTableAsync(request.Table.Schema, request.Table.Name, request.KeyColumns, request.Method, request.ColocateWith, cancellationToken);
-        return new OperationOutcome(null, result.Notices);
+        return await PlaceAsync(
+            control.ShardTableAsync(request.Table.Schema, request.Table.Name, request.KeyColumns, request.Method, request.ColocateWith, request.Wait ? cancellationToken : CancellationToken.None),
+            request.Table,
+            request.Wait,
+            cancellationToken);
     }
+
+    public ValueTask<OperationOutcome> UnshardTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken) =>
+        PlaceAsync(control.UnshardTableAsync(table.Schema, table.Name, wait ? cancellationToken : CancellationToken.None), table, wait, cancellationToken);
 
     public async ValueTask<OperationOutcome> ReplicateTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken)
     {
@@ -55,6 +62,11 @@ internal sealed class ShardingOperations(ControlPlane control) : IShardingOperat
         await control.CancelMigrationAsync(migrationId, cancellationToken);
         return OperationOutcome.Done;
     }
+
+    private async ValueTask<OperationOutcome> PlaceAsync(Task<TableResult> placement, QualifiedName table, bool wait, CancellationToken cancellationToken) =>
+        !wait && await control.FirstMoveAsync(placement, table, cancellationToken) is { } migration
+            ? new OperationOutcome(migration, [])
+            : new OperationOutcome(null, (await placement).Notices);
 
     public async ValueTask<OperationOutcome> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken)
     {

@@ -88,7 +88,7 @@ internal sealed class LocalDemoCluster : IDemoCluster
 
     private static ProxyOptions OptionsOf(DemoClusterRequest request, LocalServerCluster servers, Secret password)
     {
-        var options = new DevOptions { Nodes = request.Nodes, User = User, Password = password, Database = Database }.ToProxyOptions(servers.Servers);
+        var options = new DevOptions { RollbackWindow = TimeSpan.Zero, Nodes = request.Nodes, User = User, Password = password, Database = Database }.ToProxyOptions(servers.Servers);
         var nodes = options.Nodes.Select(node =>
         {
             var (host, port) = request.Front(node.Name, node.Address.Host, node.Address.Port);
@@ -99,9 +99,6 @@ internal sealed class LocalDemoCluster : IDemoCluster
             ProxyId = "demo",
             Nodes = nodes,
             Planner = request.Planner,
-
-            // Its accounts are closed when the last range has moved.
-            Migration = MigrationSettings.Default with { RollbackWindow = TimeSpan.Zero },
             Log = options.Log with { Level = Microsoft.Extensions.Logging.LogLevel.Error },
         };
     }

@@ -345,6 +345,63 @@ internal sealed class TableDistributionTests
         }
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task A_large_table_is_spread_and_gathered_by_moves_wherever_it_was_interrupted(bool isUnsharding)
+    {
+        await using var harness = await ControlHarness.StartAsync(withGroup: false);
+        using var distributor = New(harness);
+        distributor.OnlineFromBytes = 1;
+        await harness.ExecuteAsync(1, "CREATE TABLE t (k bigserial PRIMARY KEY, v text); INSERT INTO t (v) SELECT 'v' || g FROM generate_series(1, 2000) g");
+        if (isUnsharding)
+        {
+            await distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None);
+        }
+
+        // The process ends while the first range is on its way.
+        var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        harness.Migrations.BeforeStep = async (_, step) =>
+        {
+            if (step == "checksums")
+            {
+                reached.TrySetResult();
+                await Task.Delay(Timeout.Infinite, CancellationToken.None);
+            }
+        };
+        _ = isUnsharding ? distributor.UnshardAsync(null, "t", CancellationToken.None) : distributor.ShardAsync(null, "t", ["k"], ShardingMethod.Hash, null, CancellationToken.None);
+        await reached.Task;
+        harness.NewManager();
+        using var successor = New(harness);
+        await successor.RecoverAsync(CancellationToken.None);
+        await harness.Migrations.RecoverAsync(2, CancellationToken.None);
+        await successor.ResumeAsync(CancellationToken.None);
+
+        var state = await harness.StateAsync();
+        long[] rows = [await harness.ScalarAsync<long>(1, "SELECT count(*) FROM t"), 0, 0];
+        if (isUnsharding)
+        {
+            Assert.That(state.Tables, Is.Empty);
+            Assert.That(state.Groups, Is.Empty);
+            Assert.That(rows[0], Is.EqualTo(2000));
+            Assert.That(await harness.ScalarAsync<bool>(2, "SELECT to_regclass('t') IS NULL"), Is.True);
+            Assert.That(await harness.ScalarAsync<long>(1, "INSERT INTO t (v) VALUES ('next') RETURNING k"), Is.GreaterThan(2000));
+            Assert.That(await harness.ScalarAsync<long>(1, "SELECT increment_by FROM pg_sequences WHERE sequencename = 't_k_seq'"), Is.EqualTo(1));
+        }
+        else
+        {
+            Assert.That(state.Groups.Single().Ranges.Select(r => r.NodeId), Is.EqualTo(new[] { 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3 }));
+            rows[1] = await harness.ScalarAsync<long>(2, "SELECT count(*) FROM t");
+            rows[2] = await harness.ScalarAsync<long>(3, "SELECT count(*) FROM t");
+            Assert.That(rows.Sum(), Is.EqualTo(2000));
+            Assert.That(rows, Is.All.GreaterThan(500));
+        }
+
+        Assert.That(await new DistributionJournal(harness.Store).ListAsync(CancellationToken.None), Is.Empty);
+        await harness.AssertNothingLeftAsync();
+    }
+
     private static TableDistributor New(ControlHarness harness) =>
-        new(harness.Catalog, new DistributionJournal(harness.Store), harness.Connections, harness.Fleet);
+        new(
+            harness.Catalog, new DistributionJournal(harness.Store), harness.Connections, harness.Fleet, (range, node, ct) => harness.Migrations.MoveForGoodAsync(range, node, ct),
+            (group, ct) => harness.Migrations.CloseWindowsAsync(r => r.GroupId == group, ct));
 }

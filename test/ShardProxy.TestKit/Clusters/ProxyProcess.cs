@@ -137,7 +137,7 @@ public sealed class ProxyProcess : IAsyncDisposable
             ? ["serve", "--config", file]
             :
             [
-                "dev", "--nodes", $"{options.Nodes}", "--port", "0", "--admin-port", "0", .. data,
+                "dev", "--nodes", $"{options.Nodes}", "--port", "0", "--admin-port", "0", "--rollback-window", $"{options.RollbackWindowSeconds}", .. data,
                 "--user", options.User, "--password", options.Password, "--database", options.Database,
             ];
         string[] arguments = [Path.Combine(AppContext.BaseDirectory, "shardproxy.dll"), .. verb, .. options.Arguments];

@@ -11,6 +11,9 @@ public sealed record ProxyProcessOptions
 
     public string Database { get; init; } = TestCluster.Database;
 
+    /// <summary>Seconds for which a moved range may go back by one cutover; 0: the source is clean when MOVE returns.</summary>
+    public int RollbackWindowSeconds { get; init; }
+
     /// <summary>Data directory to keep; null for one that <c>dev</c> makes and removes.</summary>
     public string? DataDirectory { get; init; }
 

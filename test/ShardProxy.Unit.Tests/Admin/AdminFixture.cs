@@ -40,7 +40,7 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
     public Func<CancellationToken, ValueTask<OperationOutcome>>? Operation { get; set; }
 
     public ImmutableArray<MigrationSnapshot> MigrationList { get; set; } =
-        [new(5, 1, 3, 1, 2, MigrationState.Copying, 250, 1_000, 1.5, 0, null, null), new(4, 1, 2, 1, 2, MigrationState.Done, 900, 900, null, 900, 12.25, null)];
+        [new(5, "accounts", 3, 1, 2, MigrationState.Copying, 250, 1_000, 1.5, 0, null, null), new(4, "accounts", 2, 1, 2, MigrationState.Done, 900, 900, null, 900, 12.25, null)];
 
     public ImmutableArray<LoadSnapshot> LoadList { get; set; } =
         [new(LoadSubject.Node, 1, 100, 0.5, 200, 3_000, 0.25, Noon), new(LoadSubject.Range, 2, 40, 0.25, 80, 900, 0.125, Noon)];
@@ -101,6 +101,8 @@ internal sealed class AdminFixture : ITopologyView, IShardingOperations, IMigrat
         Note($"move {rangeId} to {nodeName} wait {wait}", cancellationToken);
 
     public ValueTask<OperationOutcome> CancelMigrationAsync(int migrationId, CancellationToken cancellationToken) => Note($"cancel {migrationId}", cancellationToken);
+
+    public ValueTask<OperationOutcome> UnshardTableAsync(QualifiedName table, bool wait, CancellationToken cancellationToken) => Note($"unshard {table.Name} wait {wait}", cancellationToken);
 
     public ValueTask<OperationOutcome> RollbackMigrationAsync(int migrationId, bool wait, CancellationToken cancellationToken) => Note($"rollback {migrationId} wait {wait}", cancellationToken);
 

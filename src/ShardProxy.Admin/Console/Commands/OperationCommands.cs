@@ -16,6 +16,7 @@ internal sealed class OperationCommands(AdminBackend backend)
     public ValueTask<ConsoleReply> RunAsync(ConsoleStatement statement, CancellationToken cancellationToken) => statement switch
     {
         ShardTableStatement s => ShardAsync(s, cancellationToken),
+        UnshardTableStatement s => UnshardAsync(s, cancellationToken),
         ReplicateTableStatement s => ReplicateAsync(s, cancellationToken),
         SplitRangeStatement s => SplitAsync(s, cancellationToken),
         MergeRangesStatement s => MergeAsync(s, cancellationToken),
@@ -54,6 +55,9 @@ internal sealed class OperationCommands(AdminBackend backend)
         var request = new ShardTableRequest(s.Table, s.Method, s.KeyColumns, s.ColocateWith, s.Wait);
         return Reply("SHARD TABLE", s.Wait, await backend.Operations.ShardTableAsync(request, cancellationToken).ConfigureAwait(false));
     }
+
+    private async ValueTask<ConsoleReply> UnshardAsync(UnshardTableStatement s, CancellationToken cancellationToken) =>
+        Reply("UNSHARD TABLE", s.Wait, await backend.Operations.UnshardTableAsync(s.Table, s.Wait, cancellationToken).ConfigureAwait(false));
 
     private async ValueTask<ConsoleReply> ReplicateAsync(ReplicateTableStatement s, CancellationToken cancellationToken) =>
         Reply("REPLICATE TABLE", s.Wait, await backend.Operations.ReplicateTableAsync(s.Table, s.Wait, cancellationToken).ConfigureAwait(false));

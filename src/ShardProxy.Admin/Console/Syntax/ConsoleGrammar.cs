@@ -9,7 +9,7 @@ internal static class ConsoleGrammar
     [
         new("SHARD TABLE", "SHARD TABLE t BY HASH | RANGE (col[, col…]) [COLOCATE WITH u] [NOWAIT]", "Spreads a table over the nodes by a hash, or by the order, of its key columns."),
         new("REPLICATE TABLE", "REPLICATE TABLE t [NOWAIT]", "Makes a table a reference table: every row on every node."),
-        new("UNSHARD TABLE", "UNSHARD TABLE t [NOWAIT]", "Brings a table back to the home node.", IsAvailable: false),
+        new("UNSHARD TABLE", "UNSHARD TABLE t [NOWAIT]", "Brings a table back to the home node, online."),
         new("SPLIT RANGE", "SPLIT RANGE id AT ('bound'[, …])", "Cuts a range in two at a hash or a key; the lower part keeps its id. Moves no row."),
         new("MERGE RANGES", "MERGE RANGES a, b", "Makes one range of two neighbours on one node. Moves no row."),
         new("MOVE RANGE", "MOVE RANGE id TO node [NOWAIT]", "Moves a range to another node, online and verified."),

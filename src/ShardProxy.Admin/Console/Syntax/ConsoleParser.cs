@@ -118,12 +118,10 @@ internal sealed class ConsoleParser
         return new ReplicateTableStatement(Name(), !TryKeyword("nowait"));
     }
 
-    private UnavailableStatement UnshardTable()
+    private UnshardTableStatement UnshardTable()
     {
         Keyword("table");
-        Name();
-        TryKeyword("nowait");
-        return new UnavailableStatement("UNSHARD TABLE");
+        return new UnshardTableStatement(Name(), !TryKeyword("nowait"));
     }
 
     private SplitRangeStatement SplitRange()

@@ -25,6 +25,8 @@ internal sealed record MergeRangesStatement(int FirstId, int SecondId) : Console
 
 internal sealed record MoveRangeStatement(int RangeId, string Node, bool Wait) : ConsoleStatement;
 
+internal sealed record UnshardTableStatement(QualifiedName Table, bool Wait) : ConsoleStatement;
+
 internal sealed record CancelMigrationStatement(int MigrationId) : ConsoleStatement;
 
 internal sealed record RollbackMigrationStatement(int MigrationId, bool Wait) : ConsoleStatement;

@@ -44,7 +44,7 @@ internal static class GroupPreparation
         objects.Add(new MigrationObject(MigrationObjectKind.ReplicationSlot, source, stream));
         objects.Add(new MigrationObject(MigrationObjectKind.Subscription, target, stream));
         objects.Add(new MigrationObject(MigrationObjectKind.GhostRows, target, stream));
-        if (context.Options.RollbackWindow > TimeSpan.Zero)
+        if (context.IsReversible)
         {
             objects.Add(new MigrationObject(MigrationObjectKind.Publication, target, reverse));
             objects.Add(new MigrationObject(MigrationObjectKind.ReplicationSlot, target, reverse));

@@ -57,6 +57,7 @@ internal sealed class ConsoleParserTests
     public void SmallStatements() => Assert.Multiple(() =>
     {
         Assert.That(ConsoleParser.Parse("CANCEL MIGRATION 9"), Is.EqualTo(new CancelMigrationStatement(9)));
+        Assert.That(ConsoleParser.Parse("UNSHARD TABLE s.t NOWAIT"), Is.EqualTo(new UnshardTableStatement(new QualifiedName("s", "t"), false)));
         Assert.That(ConsoleParser.Parse("ROLLBACK MIGRATION 4 NOWAIT"), Is.EqualTo(new RollbackMigrationStatement(4, false)));
         Assert.That(ConsoleParser.Parse("SET PLANNER MODE automatic"), Is.EqualTo(new SetPlannerModeStatement(PlannerMode.Automatic, null)));
         Assert.That(ConsoleParser.Parse("set planner mode OFF for group \"G\""), Is.EqualTo(new SetPlannerModeStatement(PlannerMode.Off, "G")));
@@ -83,7 +84,6 @@ internal sealed class ConsoleParserTests
         Assert.That(statement.Sql, Is.EqualTo("SELECT 'it''s', \"x FROM $$ ' $$ -- 1"));
     }
 
-    [TestCase("UNSHARD TABLE s.t NOWAIT", "UNSHARD TABLE")]
     [TestCase("ADD NODE n 'postgresql://h/d' CAPACITY 1.5", "ADD NODE")]
     [TestCase("DRAIN NODE n", "DRAIN NODE")]
     [TestCase("REMOVE NODE n", "REMOVE NODE")]
