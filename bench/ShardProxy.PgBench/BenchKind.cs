@@ -20,4 +20,7 @@ internal enum BenchKind
 
     /// <summary>Memory of the proxy while a large result in order passes through.</summary>
     Sort,
+
+    /// <summary>Moving ranges: speed beside a plain pipe, fixed cost, and what clients feel.</summary>
+    Moves,
 }

@@ -8,7 +8,7 @@ internal sealed record BenchOptions
 {
     public const string Help =
         """
-        usage: bench/run [throughput|churn|idle|many|shards|sort] [options]
+        usage: bench/run [throughput|churn|idle|many|shards|sort|moves] [options]
 
         throughput (the default): pgbench -S against PostgreSQL directly, through pgbouncer and through ShardProxy, on one server that it
         starts. In every round each target runs once, in turning order; figures are medians over the rounds of that round's ratio.
@@ -20,8 +20,10 @@ internal sealed record BenchOptions
         shards: 5 million rows on --nodes nodes beside one server with the same rows, the same workers for a query and as much shared_buffers as all nodes together:
         aggregates, groups, ORDER BY … LIMIT, IN and statements by key, each with its goal; medians over interleaved rounds.
         sort: peak resident set of the proxy while 10 million rows in order go to a client that reads all at once, and to one that reads slowly.
+        moves: a range of 1.25 million rows moved over two nodes beside a binary COPY | COPY pipe into a table with a primary key, in turn; an empty range; and cutovers while
+        eight clients write to all of the table: their longest waits, and what the copy takes from their throughput.
 
-          --rounds N            rounds of every cell (default 5; shards: 7)
+          --rounds N            rounds of every cell (default 5; shards: 7, moves: 3)
           --seconds N           length of one measurement (default 3; many: 30)
           --auth METHOD         churn, idle, many: how clients log in, scram-sha-256 or trust (default scram-sha-256)
           --connections N       idle, many: clients (default 1000 and 10000)
@@ -31,10 +33,11 @@ internal sealed record BenchOptions
           --targets LIST        of direct,pgbouncer,shardproxy (default all; direct is always measured)
           --sharded             shard pgbench's tables first (ShardProxy routes by key; needs shardproxy among the targets)
           --pool N              server connections of either proxy (default 20)
-          --rows N              shards, sort: rows (default 5000000 and 10000000)
+          --rows N              shards, sort, moves: rows (default 5000000, 10000000 and 1250000)
           --nodes N             shards, sort: nodes (default 3)
           --workers N           shards: max_parallel_workers_per_gather of every server (default 2)
           --cells LIST          shards: of count,top,group,in,keys (default all)
+          --moves N             moves: cutovers under clients (default 100)
           --data DIR            shards, sort: keep the servers' data there; the next run finds the tables filled
           --json FILE           write every figure as JSON; - for standard output instead of the table
           --install-missing     install pgbouncer and PostgreSQL from the system's packages (root on Debian or Ubuntu)
@@ -82,6 +85,9 @@ internal sealed record BenchOptions
     /// <summary>Rows of shards and sort.</summary>
     public int Rows { get; init; }
 
+    /// <summary>Cutovers under clients.</summary>
+    public int Moves { get; init; } = 100;
+
     /// <summary>Nodes of shards and sort.</summary>
     public int Nodes { get; init; } = 3;
 
@@ -107,6 +113,7 @@ internal sealed record BenchOptions
                 BenchKind.Churn => options with { Kind = kind, Clients = [8] },
                 BenchKind.Many => options with { Kind = kind, Connections = 10_000, Seconds = 30 },
                 BenchKind.Shards => options with { Kind = kind, Rows = 5_000_000, Rounds = 7, Seconds = 2 },
+                BenchKind.Moves => options with { Kind = kind, Rows = 1_250_000, Rounds = 3, Nodes = 2 },
                 BenchKind.Sort => options with { Kind = kind, Rows = 10_000_000 },
                 _ => options with { Kind = kind },
             };
@@ -129,6 +136,7 @@ internal sealed record BenchOptions
                 "--targets" => options with { Targets = List("direct," + Value(arguments, ref i), name, AllTargets) },
                 "--clients" => options with { Clients = [.. Value(arguments, ref i).Split(',').Select(c => Number(c, name))] },
                 "--rows" => options with { Rows = Number(Value(arguments, ref i), name) },
+                "--moves" => options with { Moves = Number(Value(arguments, ref i), name) },
                 "--nodes" => options with { Nodes = Number(Value(arguments, ref i), name) },
                 "--workers" => options with { Workers = Number(Value(arguments, ref i), name) },
                 "--cells" => options with { Cells = List(Value(arguments, ref i), name, AllCells) },

@@ -36,6 +36,7 @@ try
             BenchKind.Churn => await ChurnBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
             BenchKind.Shards => await ShardBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
             BenchKind.Sort => await SortBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
+            BenchKind.Moves => await MoveBench.RunAsync(options, Console.Error.WriteLine, stop.Token),
             BenchKind.Idle => await CrowdBench.IdleAsync(options, Console.Error.WriteLine, stop.Token),
             _ => await CrowdBench.ManyAsync(options, Console.Error.WriteLine, stop.Token),
         };
