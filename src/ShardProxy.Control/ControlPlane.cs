@@ -160,8 +160,7 @@ public sealed class ControlPlane : IAsyncDisposable
         return result;
     }
 
-    /// <summary>Waits only until the first move of a table's placement is under way, if it takes any. The rest goes on.</summary>
-    /// <returns>That migration; null when the placement is done.</returns>
+    /// <summary>Waits only until the first move of a placement is under way: that migration; null when the placement is done without.</summary>
     public Task<int?> FirstMoveAsync(Task<TableResult> placement, QualifiedName table, CancellationToken cancellationToken) =>
         PlacementWatch.FirstMoveAsync(placement, table, _catalog, _migrations.MigrationOfGroup, _time, cancellationToken);
 

@@ -79,6 +79,21 @@ internal sealed record RangeLayout(KeyScale Scale, ImmutableArray<ShardRange> Ra
         return Make(new KeyScale(marks.ToImmutable()), [.. bounds], i => nodes[i * nodes.Count / (bounds.Count + 1)].Id);
     }
 
+    /// <summary>Equal slices of the key space, neighbouring ones on one node: the predicate of what a node owns stays short.</summary>
+    public static ImmutableArray<ShardRange> EvenRanges(int groupId, int firstId, IReadOnlyList<Node> nodes)
+    {
+        var count = nodes.Count * RangesPerNode;
+        var ranges = ImmutableArray.CreateBuilder<ShardRange>(count);
+        for (var i = 0; i < count; i++)
+        {
+            ranges.Add(new ShardRange(firstId + i, groupId, Start(i), i == count - 1 ? null : Start(i + 1), nodes[i / RangesPerNode].Id));
+        }
+
+        return ranges.ToImmutable();
+
+        long Start(int i) => (long)(((Int128)i << 64) / count + long.MinValue);
+    }
+
     /// <summary>The ranges with their final ids.</summary>
     public ImmutableArray<ShardRange> WithIds(int groupId, int firstRangeId) => [.. Ranges.Select((r, i) => r with { Id = firstRangeId + i, GroupId = groupId })];
 

@@ -17,7 +17,6 @@ namespace ShardProxy.Control.Tables;
 /// </summary>
 public sealed class TableDistributor : IDisposable
 {
-    private const int RangesPerNode = 4;
     private static readonly TimeSpan BarrierDeadline = TimeSpan.FromMinutes(1);
     private readonly RoutingCatalog _catalog;
     private readonly DistributionJournal _journal;
@@ -200,7 +199,7 @@ public sealed class TableDistributor : IDisposable
                 : WithGroup([.. group.Ranges.Select((r, i) => r with { Id = state.NextRangeId + i, GroupId = state.NextGroupId })], group.Scale);
         }
 
-        return WithGroup(layout?.WithIds(state.NextGroupId, state.NextRangeId) ?? EvenRanges(state.NextGroupId, state.NextRangeId, [.. state.Nodes.OrderBy(n => n.Id)]), layout?.Scale);
+        return WithGroup(layout?.WithIds(state.NextGroupId, state.NextRangeId) ?? RangeLayout.EvenRanges(state.NextGroupId, state.NextRangeId, [.. state.Nodes.OrderBy(n => n.Id)]), layout?.Scale);
 
         CatalogState WithGroup(ImmutableArray<ShardRange> ranges, KeyScale? scale)
         {
@@ -218,21 +217,6 @@ public sealed class TableDistributor : IDisposable
     }
 
     internal static string GroupName(QualifiedName table) => table.Schema == "public" ? table.Name : $"{table.Schema}.{table.Name}";
-
-    /// <summary>Equal slices of the key space, neighbouring ones on one node: the predicate of what a node owns stays short.</summary>
-    internal static ImmutableArray<ShardRange> EvenRanges(int groupId, int firstId, IReadOnlyList<Node> nodes)
-    {
-        var count = nodes.Count * RangesPerNode;
-        var ranges = ImmutableArray.CreateBuilder<ShardRange>(count);
-        for (var i = 0; i < count; i++)
-        {
-            ranges.Add(new ShardRange(firstId + i, groupId, Start(i), i == count - 1 ? null : Start(i + 1), nodes[i / RangesPerNode].Id));
-        }
-
-        return ranges.ToImmutable();
-
-        long Start(int i) => (long)(((Int128)i << 64) / count + long.MinValue);
-    }
 
     private static async Task<TableDefinition> InspectAsync(NpgsqlConnection home, string? schema, string name, CancellationToken cancellationToken)
     {

@@ -47,7 +47,7 @@ internal sealed class RangeGateTests
             // Either the gate stopped it, or clean-up was quicker and there was no row: never a changed row.
             if (late is not null && late.SqlState == GateMarker.SqlState)
             {
-                Assert.That(late.ConstraintName, Is.EqualTo(GateMarker.ConstraintName));
+                Assert.That(late.ConstraintName, Is.EqualTo(GateMarker.ConstraintName + ":1"));
             }
 
             Assert.That(await harness.ScalarAsync<long>(2, $"SELECT balance FROM account WHERE id = {key}"), Is.Zero);
@@ -102,7 +102,7 @@ internal sealed class RangeGateTests
                     await harness.ExecuteAsync(1, $"SELECT setval('shardproxy.gate_{id}', 2)");
                     command.CommandText = sql;
                     var error = Assert.ThrowsAsync<PostgresException>(async () => await command.ExecuteNonQueryAsync(CancellationToken.None), sql)!;
-                    Assert.That((error.SqlState, error.ConstraintName), Is.EqualTo((GateMarker.SqlState, GateMarker.ConstraintName)), sql);
+                    Assert.That((error.SqlState, error.ConstraintName), Is.EqualTo((GateMarker.SqlState, GateMarker.ConstraintName + ":1")), sql);
                     command.CommandText = "ROLLBACK; RESET session_replication_role";
                     await command.ExecuteNonQueryAsync(CancellationToken.None);
                     await harness.ExecuteAsync(1, $"SELECT setval('shardproxy.gate_{id}', 1)");
@@ -113,7 +113,7 @@ internal sealed class RangeGateTests
                 await harness.ExecuteAsync(1, $"BEGIN; INSERT INTO account VALUES ({other}, 1, ''); ROLLBACK");
                 await harness.ExecuteAsync(1, $"SELECT setval('shardproxy.gate_{id}', 1)");
                 var truncate = Assert.ThrowsAsync<PostgresException>(() => harness.ExecuteAsync(1, "TRUNCATE account"))!;
-                Assert.That(truncate.ConstraintName, Is.EqualTo(GateMarker.ConstraintName));
+                Assert.That(truncate.ConstraintName, Is.EqualTo(GateMarker.ConstraintName + ":1"));
             }
         };
         var result = await harness.Migrations.MoveAsync(1, "node2", cancellationToken);
@@ -172,7 +172,7 @@ internal sealed class RangeGateTests
             {
                 await harness.ExecuteAsync(1, $"SELECT setval('shardproxy.gate_{id}', 2)");
                 var error = Assert.ThrowsAsync<PostgresException>(() => harness.ExecuteAsync(1, $"INSERT INTO account VALUES ({outside}, 0, '')"))!;
-                Assert.That(error.ConstraintName, Is.EqualTo(GateMarker.ConstraintName));
+                Assert.That(error.ConstraintName, Is.EqualTo(GateMarker.ConstraintName + ":1"));
                 await harness.ExecuteAsync(1, $"SELECT setval('shardproxy.gate_{id}', 1)");
             }
         };

@@ -16,7 +16,7 @@ internal sealed class ControlPartsTests
     [TestCase(7)]
     public void A_new_groups_ranges_cover_the_key_space_evenly(int nodes)
     {
-        var ranges = TableDistributor.EvenRanges(1, 10, [.. Enumerable.Range(1, nodes).Select(i => new Node(i, $"n{i}", "h", 1, 0, i == 1))]);
+        var ranges = RangeLayout.EvenRanges(1, 10, [.. Enumerable.Range(1, nodes).Select(i => new Node(i, $"n{i}", "h", 1, 0, i == 1))]);
         Assert.That(ranges, Has.Length.EqualTo(nodes * 4));
         Assert.That((ranges[0].From, ranges[^1].To), Is.EqualTo((long.MinValue, (long?)null)));
         Assert.That(ranges.Skip(1).Select(r => (long?)r.From), Is.EqualTo(ranges.SkipLast(1).Select(r => r.To)));
