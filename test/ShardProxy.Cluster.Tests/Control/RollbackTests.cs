@@ -71,6 +71,13 @@ internal sealed class RollbackTests
         await using var harness = await ControlHarness.StartAsync(LongWindow);
         await harness.LoadAccountsAsync(Accounts);
         Assert.That((await harness.Migrations.MoveAsync(1, "node2", cancellationToken)).Error, Is.Null);
+        foreach (var node in new[] { 1, 2 })
+        {
+            // Truncated directly, one side would keep what the other lost.
+            var truncate = Assert.ThrowsAsync<Npgsql.PostgresException>(() => harness.ExecuteAsync(node, "TRUNCATE account"))!;
+            Assert.That((truncate.SqlState, truncate.ConstraintName), Is.EqualTo((Model.Fleet.GateMarker.SqlState, Model.Fleet.GateMarker.ConstraintName)));
+        }
+
         var second = await harness.Migrations.MoveAsync(1, "node3", cancellationToken);
         Assert.That(second.Error, Is.Null);
         Assert.That((await harness.StateAsync()).Moves.Select(m => m.MigrationId), Is.EqualTo(new[] { second.MigrationId }));
