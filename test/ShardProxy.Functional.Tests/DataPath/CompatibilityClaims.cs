@@ -147,8 +147,10 @@ internal static class CompatibilityClaims
         ["`MERGE`, `EXPLAIN` and cursors of a write"] = Says(("EXPLAIN DELETE FROM ref", "SHP-210")),
         ["`INSERT … SELECT` and `COPY` into"] = By("DifferenceTests.ASerialOfAReplicatedTableIsTheSameOnEveryNode"),
         ["`ALTER TABLE`, `CREATE INDEX`, `DROP TABLE`,"] = By("ShardedTests.SchemaChangesReachEveryNodeOrNone", "OneAnswerTests.DdlThatKeepsTheKeyRunsOnEveryNode", "ShardedTests.LocksAndAnalyzeMeanEveryNodeOrAreRefused"),
-        ["`ALTER TABLE … RENAME TO`, `ALTER SCHEMA … RENAME TO` of a placed table's schema, `SET SCHEMA`, `INHERIT`, `ATTACH`/`DETACH PARTITION`, `SET TABLESPACE`"] = Says(
+        ["`ALTER TABLE … RENAME TO`, `ALTER SCHEMA … RENAME TO` of a placed table's schema, `SET SCHEMA`, `INHERIT`, `SET TABLESPACE`"] = Says(
             ("ALTER TABLE a RENAME TO z", "SHP-210"), ("ALTER SCHEMA public RENAME TO z", "SHP-210"), ("ALTER TABLE a SET SCHEMA pg_temp", "SHP-210"), ("ALTER TABLE a INHERIT plain", "SHP-210"), ("ALTER TABLE a SET TABLESPACE pg_default", "SHP-210")),
+        ["`ATTACH PARTITION` of a table that is not in the same group by the same key, `DETACH PARTITION … CONCURRENTLY`"] = Says(
+            ("ALTER TABLE a ATTACH PARTITION plain DEFAULT", "SHP-232")),
         ["`CREATE TABLE … (LIKE t)`"] = Says(("CREATE TABLE c (LIKE a)", "SHP-210")),
         ["One statement over placed and unsharded tables, other than `DROP TABLE` and `TRUNCATE` without CASCADE"] = Says(("TRUNCATE a, plain CASCADE", "SHP-218")),
         ["What tables use is made, changed"] = By("SharedDdlTests.EveryNodeHasIt", "SharedDdlTests.WhatOneNodeRefusesIsDoneOnNone", "SharedDdlTests.WhatRefersToUnshardedTablesStaysAtHomeAndIsSaid"),
