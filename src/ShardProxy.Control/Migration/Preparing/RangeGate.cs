@@ -103,6 +103,7 @@ internal static class RangeGate
 
         if (sql.Length > 0)
         {
+            await TableDdl.WaitForHoldersAsync(context, node, tableSql, cancellationToken);
             await TableDdl.RunAsync(context, node, sql.ToString(), cancellationToken);
         }
     }

@@ -1,4 +1,5 @@
 using Npgsql;
+using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
 using ShardProxy.Model.Topology;
 
@@ -24,6 +25,24 @@ internal static class TableDdl
                 }
             },
             cancellationToken);
+    }
+
+    /// <summary>
+    /// Waits while another migration keeps the table as it is: an exclusive lock could not be had before its end, and each try would make clients queue.
+    /// </summary>
+    public static async Task WaitForHoldersAsync(MigrationContext context, Node node, string tableSql, CancellationToken cancellationToken)
+    {
+        const string IsHeld = """
+            SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid JOIN pg_catalog.pg_database d ON d.oid = l.database
+                WHERE l.locktype = 'relation' AND l.relation = pg_catalog.to_regclass($1) AND l.granted AND d.datname = current_database()
+                  AND a.application_name LIKE 'shardproxy/migration/%' AND a.application_name <> $2)
+            """;
+        await using var connection = await context.Connections.OpenAsync(node, cancellationToken);
+        for (var attempt = 0; await connection.ScalarAsync<bool>(IsHeld, cancellationToken, tableSql, context.Names.Session); attempt++)
+        {
+            await context.BackOffAsync(attempt, TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(1), cancellationToken);
+        }
     }
 
     private static async Task<bool> TryOnceAsync(NpgsqlConnection connection, string sql, TimeSpan lockTimeout, CancellationToken cancellationToken)
