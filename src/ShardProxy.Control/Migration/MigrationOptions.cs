@@ -73,6 +73,9 @@ public sealed record MigrationOptions
     /// <summary>The copy pauses while a physical standby of the source or the target is further behind; zero for no limit.</summary>
     public TimeSpan MaximumReplicaLag { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Where a moved range's rows are kept as files before the source deletes them; null: they are not.</summary>
+    public string? ArchiveDirectory { get; init; }
+
     /// <summary>Pages of a table in one clean-up transaction.</summary>
     public int CleanUpChunkPages { get; init; } = 512;
 

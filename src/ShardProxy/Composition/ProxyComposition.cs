@@ -190,6 +190,7 @@ internal static class ProxyComposition
         MaximumYield = settings.MaximumYield,
         MaximumSourceLatency = settings.MaximumSourceLatency,
         MaximumReplicaLag = settings.MaximumReplicaLag,
+        ArchiveDirectory = settings.ArchiveDirectory,
     };
 
     private static PlannerOptions PlannerOptionsOf(PlannerSettings settings) =>

@@ -76,7 +76,8 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 (long)_read.Integer("migration.max_mb_per_s") << 20,
                 _read.Integer("migration.yield_percent") / 100.0,
                 _read.Milliseconds("migration.max_source_latency_ms"),
-                _read.Milliseconds("migration.max_replica_lag_ms")),
+                _read.Milliseconds("migration.max_replica_lag_ms"),
+                _read.Text("migration.archive_directory")),
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
             Log = new LogOptions(Enum.Parse<LogLevel>(_read.Choice("log.level"), ignoreCase: true), _read.Choice("log.format") == "json"),

@@ -205,7 +205,7 @@ internal sealed record PlannerSettings(string Mode, TimeSpan Interval, int Seaso
 
 /// <summary>How ranges are moved, as configured. Rates in bytes a second, 0 for none; times zero for none.</summary>
 internal sealed record MigrationSettings(
-    TimeSpan RollbackWindow, long RollbackMaximumWal, int CopyParallelism, long MaximumCopyRate, double MaximumYield, TimeSpan MaximumSourceLatency, TimeSpan MaximumReplicaLag)
+    TimeSpan RollbackWindow, long RollbackMaximumWal, int CopyParallelism, long MaximumCopyRate, double MaximumYield, TimeSpan MaximumSourceLatency, TimeSpan MaximumReplicaLag, string? ArchiveDirectory = null)
 {
     public static readonly MigrationSettings Default = new(TimeSpan.FromSeconds(10), 1L << 30, 2, 0, 4, TimeSpan.Zero, TimeSpan.FromSeconds(10));
 }

@@ -62,6 +62,42 @@ internal sealed class RangeMoveTests
     }
 
     [Test]
+    [CancelAfter(60_000)]
+    public async Task What_the_source_deletes_is_archived_before(CancellationToken cancellationToken)
+    {
+        var archive = Directory.CreateTempSubdirectory("shardproxy-archive-").FullName;
+        try
+        {
+            await using var harness = await ControlHarness.StartAsync(ControlHarness.Plain with { ArchiveDirectory = archive });
+            await harness.LoadAccountsAsync(Accounts);
+            var rows = await harness.ScalarAsync<long>(1, "SELECT count(*) FROM account");
+            Assert.That((await harness.Migrations.MoveAsync(1, "node2", cancellationToken)).Error, Is.Null);
+            await harness.AssertNothingLeftAsync();
+
+            var folder = Directory.GetDirectories(archive).Single();
+            var sums = (await File.ReadAllLinesAsync(Path.Combine(folder, "SHA256SUMS"), cancellationToken)).Select(l => l.Split("  ")).ToList();
+            Assert.That(sums.Select(s => s[1]), Is.EquivalentTo(new[] { "public.account.binary", "public.history.binary" }));
+            foreach (var (sum, name) in sums.Select(s => (s[0], s[1])))
+            {
+                Assert.That(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(await File.ReadAllBytesAsync(Path.Combine(folder, name), cancellationToken))), Is.EqualTo(sum));
+            }
+
+            await harness.ExecuteAsync(2, "CREATE TABLE again (LIKE account)");
+            await using var connection = await harness.OpenAsync(2);
+            await using (var copy = await connection.BeginRawBinaryCopyAsync("COPY again FROM STDIN (FORMAT BINARY)", cancellationToken))
+            {
+                await copy.WriteAsync(await File.ReadAllBytesAsync(Path.Combine(folder, "public.account.binary"), cancellationToken), cancellationToken);
+            }
+
+            Assert.That(await harness.ScalarAsync<long>(2, "SELECT count(*) FROM again JOIN account USING (id, balance, note)"), Is.EqualTo(rows));
+        }
+        finally
+        {
+            Directory.Delete(archive, recursive: true);
+        }
+    }
+
+    [Test]
     [CancelAfter(180_000)]
     public async Task A_large_table_is_copied_and_cleaned_in_many_chunks_under_writers(CancellationToken cancellationToken)
     {

@@ -137,6 +137,11 @@ internal static class ObjectSweeper
                 $"node {node.Name} owns range {context.RangeId}, whose rows there were to be cleaned up", "This is a bug in ShardProxy; nothing was deleted."));
         }
 
+        if (context.Options.ArchiveDirectory is { } archive && context.Journal.Record.HasArrived)
+        {
+            await GhostArchive.WriteAsync(context, node, archive, cancellationToken);
+        }
+
         var cleaner = new GhostCleaner(context, node);
         await cleaner.PermitAsync(cancellationToken);
         await cleaner.CleanAsync(isThrottled, cancellationToken);
