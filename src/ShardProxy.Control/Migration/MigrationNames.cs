@@ -27,9 +27,9 @@ internal sealed record MigrationNames(string ClusterTag, int MigrationId, int At
     /// <summary>Pattern of all gate triggers of this attempt, for LIKE.</summary>
     public string GateTriggerPattern => $@"~~shardproxy\_gate\_{Label}\_%";
 
-    /// <summary>SQL by which a session becomes one that writes ghosts: replica role keeps user triggers and foreign keys quiet, the setting names this very process and attempt to the gate.</summary>
+    /// <summary>SQL by which a session of that name becomes one that writes ghosts: replica role keeps user triggers and foreign keys quiet, the setting names this very process and attempt to the gate.</summary>
     public string PassSql =>
-        $"SET application_name = '{Session}'; SET session_replication_role = replica; SELECT set_config('shardproxy.pass', pg_backend_pid() || ':{Label}', false)";
+        $"SET session_replication_role = replica; SELECT set_config('shardproxy.pass', pg_backend_pid() || ':{Label}', false)";
 
     /// <summary>A gate trigger. The tilde sorts behind every ASCII name, so it sees the row as other BEFORE triggers left it.</summary>
     public string GateTrigger(string suffix) => SqlIdentifier.Quote($"~~shardproxy_gate_{Label}_{suffix}");

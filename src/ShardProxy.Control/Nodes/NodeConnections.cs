@@ -49,6 +49,33 @@ public sealed class NodeConnections : IAsyncDisposable
     public async ValueTask<NpgsqlConnection> OpenAsync(Node node, CancellationToken cancellationToken) =>
         await _openRetries.ExecuteAsync(async ct => await Source(node).OpenConnectionAsync(ct), cancellationToken);
 
+    /// <summary>
+    /// Opens a connection of its own, not a pooled one, under a name by which a successor may end it: a pooled one would keep the name until it is used again, by whomever. The caller
+    /// disposes it.
+    /// </summary>
+    public async ValueTask<NpgsqlConnection> OpenSessionAsync(Node node, string name, CancellationToken cancellationToken)
+    {
+        var settings = Settings(node);
+        settings.Pooling = false;
+        settings.ApplicationName = name;
+        return await _openRetries.ExecuteAsync(
+            async ct =>
+            {
+                var connection = new NpgsqlConnection(settings.ConnectionString);
+                try
+                {
+                    await connection.OpenAsync(ct);
+                    return connection;
+                }
+                catch
+                {
+                    await connection.DisposeAsync();
+                    throw;
+                }
+            },
+            cancellationToken);
+    }
+
     /// <summary>Opens a logical replication connection; the caller disposes it.</summary>
     public async ValueTask<LogicalReplicationConnection> OpenReplicationAsync(Node node, CancellationToken cancellationToken)
     {

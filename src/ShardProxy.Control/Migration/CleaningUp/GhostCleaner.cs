@@ -24,7 +24,7 @@ internal sealed class GhostCleaner(MigrationContext context, Node node)
 
     public async Task CleanAsync(bool isThrottled, CancellationToken cancellationToken)
     {
-        await using var connection = await context.Connections.OpenAsync(node, cancellationToken);
+        await using var connection = await context.Connections.OpenSessionAsync(node, context.Names.Session, cancellationToken);
         await connection.RunAsync(context.Names.PassSql, cancellationToken);
         foreach (var table in context.Tables)
         {

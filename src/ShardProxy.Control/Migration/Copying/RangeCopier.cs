@@ -32,7 +32,7 @@ internal static class RangeCopier
             try
             {
                 await using var source = await context.Connections.OpenAsync(context.Source, failed.Token);
-                await using var target = await context.Connections.OpenAsync(context.Target, failed.Token);
+                await using var target = await context.Connections.OpenSessionAsync(context.Target, context.Names.Session, failed.Token);
                 await source.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", failed.Token);
                 await source.RunAsync($"SET TRANSACTION SNAPSHOT '{snapshot}'", failed.Token);
                 await target.RunAsync(context.Names.PassSql, failed.Token);

@@ -29,11 +29,10 @@ internal sealed class SnapshotHolder : IAsyncDisposable
     public static async Task<SnapshotHolder> CreateAsync(MigrationContext context, CancellationToken cancellationToken)
     {
         var stream = context.Names.Stream;
-        var locks = await context.Connections.OpenAsync(context.Source, cancellationToken);
+        var locks = await context.Connections.OpenSessionAsync(context.Source, context.Names.Session, cancellationToken);
         try
         {
             await ApplyStream.PublishAsync(context, locks, stream, cancellationToken);
-            await locks.RunAsync($"SET application_name = '{context.Names.Session}'", cancellationToken);
             await locks.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancellationToken);
             await locks.RunAsync($"LOCK TABLE {string.Join(", ", context.Tables.Select(t => "ONLY " + t.Sql))} IN ACCESS SHARE MODE", cancellationToken);
 

@@ -25,9 +25,8 @@ internal sealed class TableHold : IAsyncDisposable
         {
             foreach (var node in new[] { context.Source, context.Target })
             {
-                var session = await context.Connections.OpenAsync(node, cancellationToken);
+                var session = await context.Connections.OpenSessionAsync(node, context.Names.Session, cancellationToken);
                 hold._sessions.Add(session);
-                await session.RunAsync($"SET application_name = '{context.Names.Session}'", cancellationToken);
                 await context.WithinAsync(context.Options.TableLockDeadline, "lock a table", ct => LockAsync(context, session, ct), cancellationToken);
             }
 
