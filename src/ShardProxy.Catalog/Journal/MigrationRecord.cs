@@ -34,9 +34,6 @@ public sealed record MigrationRecord
     /// <summary>Written before the clean-up: the target owns the range, so that clean-up is of the source.</summary>
     public bool HasArrived { get; init; }
 
-    /// <summary>Until when the way back is kept open, once the target owns the range.</summary>
-    public DateTimeOffset? ReversibleUntil { get; init; }
-
     /// <summary>Fencing token of the control plane that runs it.</summary>
     public long FencingToken { get; init; }
 

@@ -60,9 +60,6 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         await _end.FinishAsync(MigrationState.Done, null, stopToken);
     }
 
-    /// <summary>Ends a migration that an earlier control plane left: forward when the target owns the range, else back, and then <paramref name="end"/>.</summary>
-    public Task FinishAsync(MigrationState end, string? error, CancellationToken stopToken) => _end.FinishAsync(end, error, stopToken);
-
     private async Task OpenWindowAsync(CancellationToken stopToken)
     {
         await context.EnterAsync(MigrationState.CuttingOver, "way back", stopToken);
@@ -71,8 +68,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             "way back",
             ct => ReverseStream.StartAsync(context, context.Journal.Record.TargetLsn ?? throw new InvalidOperationException("no position of the target"), ct),
             stopToken);
-        await context.EnterAsync(
-            MigrationState.Reversible, "rollback window", stopToken, r => r with { ReversibleUntil = context.Time.GetUtcNow() + context.Options.RollbackWindow });
+        await context.EnterAsync(MigrationState.Reversible, "rollback window", stopToken);
     }
 
     private async Task RollBackAsync(MigrationJob job, CancellationToken stopToken)

@@ -104,7 +104,7 @@ internal sealed class OnlinePlacement(RoutingCatalog catalog, DistributionJourna
         }
 
         var plan = PlanOf(state, record);
-        if (!group.Ranges.All(r => plan.Where(p => (p.To is not { } to || r.From < to) && (r.To is not { } end || p.From < end)).All(p => p.NodeId == r.NodeId)))
+        if (!group.Ranges.All(r => plan.Where(p => RangeSpreader.Overlap(p, r)).All(p => p.NodeId == r.NodeId)))
         {
             return null;
         }
@@ -174,7 +174,9 @@ internal sealed class OnlinePlacement(RoutingCatalog catalog, DistributionJourna
             : state.WithTable(state.FindTable(name)! with { IsChanging = true });
     }
 
-    private async Task BarrierAsync(CatalogState state, CancellationToken cancellationToken)
+    /// <summary>Returns when what was begun by an earlier placement has ended in every proxy.</summary>
+    /// <exception cref="ShardProxyException">SHP-510.</exception>
+    public async Task BarrierAsync(CatalogState state, CancellationToken cancellationToken)
     {
         var reports = await fleet.PublishAsync(state.ToRoutingTable(), DrainScope.EarlierStatements, BarrierDeadline, cancellationToken);
         if (!reports.All(r => r.IsDrained))

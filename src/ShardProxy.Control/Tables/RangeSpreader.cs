@@ -95,7 +95,7 @@ internal sealed class RangeSpreader(
         return runs.ToImmutable();
     }
 
-    private static bool Overlap(PlannedRange plan, ShardRange range) => (plan.To is not { } to || range.From < to) && (range.To is not { } end || plan.From < end);
+    public static bool Overlap(PlannedRange plan, ShardRange range) => (plan.To is not { } to || range.From < to) && (range.To is not { } end || plan.From < end);
 
     /// <summary>
     /// The group cut where the plan or the owner changes and nowhere else, so that every range has one owner and one place to go. Null when it is so already, or while

@@ -249,7 +249,7 @@ public sealed class TableDistributor : IDisposable
             await BeforeStep("announce");
             var state = (await _catalog.TryUpdateAsync(Place, cancellationToken))!;
             await entry.WriteAsync(entry.Record with { Plan = [.. plan], Beside = beside is { } other ? [other.Schema, other.Name] : null }, cancellationToken);
-            await BarrierAsync(state, cancellationToken);
+            await _online.BarrierAsync(state, cancellationToken);
             await CopyAsync(definition, state, makeNotNull, entry, cancellationToken);
         }
         catch (Exception e)
@@ -461,15 +461,6 @@ public sealed class TableDistributor : IDisposable
             {
                 throw new ShardProxyException(ControlErrors.ExistsElsewhere(name.ToString(), node.Name));
             }
-        }
-    }
-
-    private async Task BarrierAsync(CatalogState state, CancellationToken cancellationToken)
-    {
-        var reports = await _fleet.PublishAsync(state.ToRoutingTable(), DrainScope.EarlierStatements, BarrierDeadline, cancellationToken);
-        if (!reports.All(r => r.IsDrained))
-        {
-            throw new ShardProxyException(ControlErrors.StepTimedOut("wait for earlier statements", BarrierDeadline));
         }
     }
 

@@ -17,9 +17,7 @@ internal static class ObjectSweeper
     {
         await EndSessionsAsync(context, context.Source, cancellationToken);
         await EndSessionsAsync(context, context.Target, cancellationToken);
-        await ForEachAsync(MigrationObjectKind.Subscription, o => DropSubscriptionAsync(context, o, cancellationToken));
-        await ForEachAsync(MigrationObjectKind.ReplicationSlot, o => DropSlotAsync(context, o, cancellationToken));
-        await ForEachAsync(MigrationObjectKind.Publication, o => RunAsync(context, o, $"DROP PUBLICATION IF EXISTS {o.Name}", cancellationToken));
+        await DropStreamsAsync(context, _ => true, cancellationToken);
         await ForEachAsync(MigrationObjectKind.GhostRows, o => CleanGhostsAsync(context, o, isThrottled, cancellationToken));
         await context.Journal.WriteAsync(r => r with { Objects = r.Objects.RemoveAll(IsStreamOrGhosts), UpdatedAt = context.Time.GetUtcNow() }, cancellationToken);
         await Task.WhenAll(Objects(context, MigrationObjectKind.GateTriggers).GroupBy(o => o.NodeId).Select(DropTriggersAsync));
@@ -47,32 +45,34 @@ internal static class ObjectSweeper
     /// <summary>The stream from the source to the target, when it is not needed any more; its objects leave the journal with it.</summary>
     public static async Task DropForwardStreamAsync(MigrationContext context, CancellationToken cancellationToken)
     {
-        var objects = context.Journal.Record.Objects.Where(o => o.Name == context.Names.Stream).ToList();
-        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.Subscription))
+        await DropStreamsAsync(context, IsForward, cancellationToken);
+        await context.Journal.WriteAsync(r => r with { Objects = r.Objects.RemoveAll(o => IsForward(o) && IsStream(o)) }, cancellationToken);
+
+        bool IsForward(MigrationObject o) => o.Name == context.Names.Stream;
+    }
+
+    /// <summary>Subscriptions before their slots, and slots before their publications.</summary>
+    private static async Task DropStreamsAsync(MigrationContext context, Func<MigrationObject, bool> which, CancellationToken cancellationToken)
+    {
+        foreach (var o in Objects(context, MigrationObjectKind.Subscription).Where(which))
         {
             await DropSubscriptionAsync(context, o, cancellationToken);
         }
 
-        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.ReplicationSlot))
+        foreach (var o in Objects(context, MigrationObjectKind.ReplicationSlot).Where(which))
         {
             await DropSlotAsync(context, o, cancellationToken);
         }
 
-        foreach (var o in objects.Where(o => o.Kind == MigrationObjectKind.Publication))
+        foreach (var o in Objects(context, MigrationObjectKind.Publication).Where(which))
         {
             await RunAsync(context, o, $"DROP PUBLICATION IF EXISTS {o.Name}", cancellationToken);
         }
-
-        await context.Journal.WriteAsync(
-            r => r with
-            {
-                Objects = r.Objects.RemoveAll(o => o.Name == context.Names.Stream && o.Kind is MigrationObjectKind.Subscription or MigrationObjectKind.ReplicationSlot or MigrationObjectKind.Publication),
-            },
-            cancellationToken);
     }
 
-    private static bool IsStreamOrGhosts(MigrationObject o) => o.Kind is MigrationObjectKind.Subscription or MigrationObjectKind.ReplicationSlot
-        or MigrationObjectKind.Publication or MigrationObjectKind.GhostRows;
+    private static bool IsStream(MigrationObject o) => o.Kind is MigrationObjectKind.Subscription or MigrationObjectKind.ReplicationSlot or MigrationObjectKind.Publication;
+
+    private static bool IsStreamOrGhosts(MigrationObject o) => IsStream(o) || o.Kind == MigrationObjectKind.GhostRows;
 
     private static List<MigrationObject> Objects(MigrationContext context, MigrationObjectKind kind) =>
         [.. context.Journal.Record.Objects.Where(o => o.Kind == kind)];
