@@ -52,6 +52,13 @@ internal static class ControlErrors
     public static ShardProxyError CannotApply(string node) => new(
         "58000", "SHP-521", $"node {node} cannot apply the changes of the range", "The server's log there has the reason, such as a constraint or a full disk: remove it, then move again.");
 
+    public static ShardProxyError ShadowReadDiffers(Model.Fleet.ShadowDifference difference) => new(
+        "XX001",
+        "SHP-522",
+        "a live read gives other rows on the migration's target than on the range's owner",
+        "The range stays where it was. Look for something that writes to the target directly.",
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"Statement: {difference.Shape}. Key's place: {(difference.KeyHash is { } hash ? hash : "unknown")}."));
+
     public static ShardProxyError VerificationFailed(string table, string detail) => new(
         "XX001",
         "SHP-509",

@@ -98,9 +98,8 @@ public sealed class ControlPlane : IAsyncDisposable
     public bool IsLeading => _lease is not null && !_isSuspended;
 
     /// <summary>
-    /// Prepares catalog and nodes, makes this proxy known to the others, takes the lease if it is free, publishes the routing table, ends what an earlier
-    /// process left, and begins its rounds. Without the lease it follows the proxy that holds it, and takes its place when that is gone. Returns when
-    /// clients may be served.
+    /// Prepares catalog and nodes, makes this proxy known to the others, takes the lease if it is free, publishes the routing table, ends what an earlier process
+    /// left, and begins its rounds. Without the lease it follows the proxy that holds it, and takes its place when that is gone. Returns when clients may be served.
     /// </summary>
     /// <exception cref="ShardProxyException">SHP-513: another control plane holds the lease, and there is no other proxy to be followed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -127,6 +126,7 @@ public sealed class ControlPlane : IAsyncDisposable
 
         await _schema.RefreshAsync(cancellationToken);
         _background = Task.WhenAll(
+            _options.Migration.Shadow is { } shadow ? EveryAsync(FleetInterval, ct => new Migration.ShadowReading.ShadowRelay(_store, shadow).RoundAsync(IsLeading, ct), isRound: false) : Task.CompletedTask,
             _options.ReadAhead is { } ahead ? new FreshnessPoller(ahead.Board, ahead.Current, _connections).RunAsync(_stop.Token) : Task.CompletedTask,
             EveryAsync(_options.Lease / 3, RenewLeaseAsync),
             EveryAsync(_options.InDoubtInterval, ct => WhenLeadingAsync(_inDoubt.ResolveAsync, ct)),

@@ -57,6 +57,9 @@ public sealed record DataPathOptions
     /// <summary>This proxy's id, as in <c>application_name = shardproxy/&lt;id&gt;</c>.</summary>
     public required string ProxyId { get; init; }
 
+    /// <summary>Share of the reads of a moving range that are compared on both nodes, 0 (none) to 1.</summary>
+    public double ShadowReads { get; init; }
+
     /// <summary>Under which name server connections enter the nodes of <see cref="Database"/>; null where nobody could bar it.</summary>
     public Model.Fleet.ProxyIdentity? Identity { get; init; }
 

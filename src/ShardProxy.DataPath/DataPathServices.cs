@@ -45,6 +45,12 @@ internal sealed record DataPathServices(
     /// <summary>Statements that were held, read ahead or fenced.</summary>
     public RedirectionLog Redirections { get; } = new(Time);
 
+    /// <summary>What shadow reads find.</summary>
+    public ShadowBoard Shadow { get; } = new();
+
+    /// <summary>Runs a share of the reads of moving ranges again; set once by <see cref="DataPlane"/>.</summary>
+    public Shadowing.ShadowReads Shadows { get; set; } = null!;
+
     /// <summary>As of when the copies of moving ranges hold everything.</summary>
     public ReadAheadBoard ReadAhead { get; } = new(Time);
 

@@ -80,6 +80,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             RoleChanges = roleChanges,
             MoveWishes = new MoveWishes(time),
         };
+        _services.Shadows = new Shadowing.ShadowReads(_services);
         _explainer = new RouteExplainer(_services);
         _control = new DataPlaneControl(_services, _registry);
         _instruments = new DataPathInstruments(this);
@@ -89,6 +90,9 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
     public WorkloadRecorder Recorder { get; }
 
     public DataPathCounters Counters { get; }
+
+    /// <summary>What reads of moving ranges showed when they were run again on both nodes.</summary>
+    public ShadowBoard Shadow => _services.Shadow;
 
     /// <summary>Asks the control plane as of when the copies of moving ranges hold everything.</summary>
     public ReadAheadBoard ReadAhead => _services.ReadAhead;
@@ -217,6 +221,7 @@ public sealed class DataPlane : IDataPlaneView, IProxyFleet, IAsyncDisposable
             await deadlocks.Watching.ConfigureAwait(false);
         }
 
+        _services.Shadows.Dispose();
         _services.Pools.Dispose();
     }
 

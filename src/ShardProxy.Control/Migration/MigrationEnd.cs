@@ -88,6 +88,7 @@ internal sealed class MigrationEnd(MigrationContext context)
                 r => r with
                 {
                     HasArrived = isAtTarget,
+                    Error = isAtTarget ? r.Error : error ?? r.Error,
                     IsBackward = r.IsBackward && !isAtTarget,
                     Objects = [.. r.Objects.Select(o => o.Kind == MigrationObjectKind.GhostRows ? o with { NodeId = ghostsOn } : o)],
                 });

@@ -1,3 +1,5 @@
+using ShardProxy.Model.Fleet;
+
 namespace ShardProxy.Control.Migration;
 
 /// <summary>Limits and paces of migrations. The defaults are for production; tests and the demo keep them too.</summary>
@@ -107,6 +109,9 @@ public sealed record MigrationOptions
 
     /// <summary>Ask the target's system for its free disk space, by a program that PostgreSQL starts (<c>df</c>).</summary>
     public bool ChecksDiskSpace { get; init; } = true;
+
+    /// <summary>What this process's shadow reads find; null where there are none.</summary>
+    public ShadowBoard? Shadow { get; init; }
 
     /// <summary>Seed of the jitter in back-offs.</summary>
     public int Seed { get; init; } = 1;

@@ -5,6 +5,7 @@ using ShardProxy.Control.Migration.Copying;
 using ShardProxy.Control.Migration.CuttingOver;
 using ShardProxy.Control.Migration.Preparing;
 using ShardProxy.Control.Migration.ReadingAhead;
+using ShardProxy.Control.Migration.ShadowReading;
 using ShardProxy.Control.Migration.Verifying;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
@@ -130,11 +131,24 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         // Clients that accept staleness may read there from here on.
         await ReadAheadPermission.GiveAsync(context, cancellationToken);
 
+        // 5 to 7. A live read that differs ends it until the commit point.
+        await ShadowReads.GuardAsync(context, ct => VerifyAndCutOverAsync(markers, hold, ct), cancellationToken);
+    }
+
+    private async Task VerifyAndCutOverAsync(Markers markers, TableHold hold, CancellationToken cancellationToken)
+    {
         // 5. Verify.
         await context.EnterAsync(MigrationState.Verifying, "checksums", cancellationToken);
         await context.WithinAsync(context.Options.VerifyDeadline, "verify", ct => RangeVerifier.VerifyAsync(context, markers, ct), cancellationToken);
 
-        // 7. Cut over. (Shadow reads, 6, stand around this step.)
+        // 6. Shadow reads.
+        if (context.Options.Shadow is not null)
+        {
+            await context.EnterAsync(MigrationState.Verifying, "shadow reads", cancellationToken);
+            await ShadowReads.RunAsync(context, cancellationToken);
+        }
+
+        // 7. Cut over.
         await CutOverAsync(markers, hold, cancellationToken);
     }
 

@@ -181,6 +181,11 @@ internal static class StatementDispatch
                     session.HasWritten = true;
                 }
 
+                if (plan.Kind == RouteKind.ByKey && !table.Moves.IsEmpty)
+                {
+                    session.Services.Shadows.Offer(session, shape, plan, table, input, hash);
+                }
+
                 if (rowNodes is not null || owners is not null)
                 {
                     dispatch = owners is null ? dispatch with { RowNodes = rowNodes } : dispatch with { RowNodes = rowNodes, Owners = owners };

@@ -43,6 +43,12 @@ internal sealed class DataPathInstruments : IDisposable
         _meter.CreateObservableGauge(MetricCatalog.ShapeCount.Name, () => (long)plane.Analyzer.ShapeCount);
         _meter.CreateObservableGauge(MetricCatalog.HeldStatements.Name, () => counters.HeldNow);
         _meter.CreateObservableCounter(MetricCatalog.HeldStatementsTotal.Name, () => counters.Held);
+        var shadow = plane.Shadow;
+        Counter(MetricCatalog.ShadowReads, () =>
+        [
+            Of(shadow.Compared, ("outcome", "compared")), Of(shadow.Different, ("outcome", "different")),
+            Of(shadow.Inconclusive, ("outcome", "inconclusive")), Of(shadow.Dropped, ("outcome", "dropped")),
+        ]);
         Counter(MetricCatalog.Redirections, () => plane.RedirectionTotals().Select(r => Of(
             r.Count, ("range", r.RangeId == 0 ? "none" : r.RangeId.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("reason", r.Reason))));
         Counter(MetricCatalog.DistributedTransactions, () =>

@@ -15,22 +15,27 @@ internal static class ReadAhead
     /// <summary>Whether it goes; <paramref name="move"/> then says from which node to which.</summary>
     public static bool MayGo(Session session, StatementShape shape, RoutePlan plan, RoutingTable table, out RangeMove move)
     {
-        move = null!;
+        move = FindMove(session, table)!;
+        return move is not null && session.ReadStaleness is > 0 and var bound && IsPlain(session, shape, plan) && session.Services.ReadAhead.IsFresh(move, bound, OwnWritesUntil(session));
+    }
+
+    /// <summary>The move whose range is the only one that the statement at hand touches, if its copy has caught up and its owner is not changing just now.</summary>
+    public static RangeMove? FindMove(Session session, RoutingTable table)
+    {
         foreach (var candidate in table.Moves)
         {
             if (candidate.AllowsReadAhead && !candidate.IsHeld && session.Touches.Count == 1 && session.Touches.Touches(candidate.RangeId, 0)
                 && table.FindRange(candidate.RangeId)?.NodeId == candidate.SourceNodeId)
             {
-                move = candidate;
-                return session.ReadStaleness is > 0 and var bound && IsPlain(session, shape, plan) && session.Services.ReadAhead.IsFresh(candidate, bound, OwnWritesUntil(session));
+                return candidate;
             }
         }
 
-        return false;
+        return null;
     }
 
-    // Outside any transaction, an implicit one of several statements included; nothing the session holds on its server matters to it.
-    private static bool IsPlain(Session session, StatementShape shape, RoutePlan plan)
+    /// <summary>A SELECT of sharded tables outside any transaction, an implicit one of several statements included; nothing the session holds on its server matters to it.</summary>
+    public static bool IsPlain(Session session, StatementShape shape, RoutePlan plan)
     {
         if (shape.Kind != StatementKind.Select || plan.IsWrite || shape.HasRowLocking || shape.Prepared is not null || SimpleQuery.MayWrite(shape)
             || session.Transaction.State != BlockState.Idle || session.IsMidway || session.Pinned is not null)

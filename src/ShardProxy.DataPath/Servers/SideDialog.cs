@@ -92,7 +92,9 @@ internal static class SideDialog
     }
 
     /// <summary>Reads until everything owed was answered; keeps the last command's result.</summary>
-    public static async ValueTask<DialogResult> CollectAsync(ServerConnection server)
+    /// <param name="server">The server.</param>
+    /// <param name="digest">Takes the rows in place of the result; a server that sends more than it wants is given up.</param>
+    public static async ValueTask<DialogResult> CollectAsync(ServerConnection server, Shadowing.RowDigest? digest = null)
     {
         byte[]? error = null, rowDescription = null;
         ErrorFields? fields = null;
@@ -125,6 +127,7 @@ internal static class SideDialog
                         break;
                     case BackendTag.RowDescription:
                         rowDescription = payload;
+                        digest?.Describe(payload);
                         isUnknown |= server.Types?.TryDescribeRow(payload, keepsTypes: false, out _, out patch) == false;
                         break;
                     case BackendTag.ParameterDescription:
@@ -133,7 +136,15 @@ internal static class SideDialog
                         break;
                     case BackendTag.DataRow:
                         isUnknown |= patch?.TryApply(payload.AsSpan()) == false;
-                        if (rows.Count < MaxRows)
+                        if (digest is not null)
+                        {
+                            digest.Add(payload);
+                            if (digest.IsTooLarge)
+                            {
+                                throw new EndOfStreamException("the result is too large");
+                            }
+                        }
+                        else if (rows.Count < MaxRows)
                         {
                             rows.Add(Values(payload));
                         }

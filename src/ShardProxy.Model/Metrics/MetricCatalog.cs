@@ -130,6 +130,9 @@ public static class MetricCatalog
         "shardproxy_redirections_total", MetricType.Counter, "statements", "Statements that were held, read ahead or fenced because a range moved, by range (none: a whole table) and reason.", "range", "reason")
         .Bounded(2 * RangeSeries);
 
+    public static readonly MetricDefinition ShadowReads = DataPath(
+        "shardproxy_shadow_reads_total", MetricType.Counter, "statements", "Live reads of moving ranges run again on both nodes, by outcome (compared, different, inconclusive, dropped).", "outcome");
+
     public static readonly MetricDefinition DistributedTransactions = DataPath(
         "shardproxy_distributed_transactions_total", MetricType.Counter, "transactions", "Transactions over several nodes by outcome (committed, aborted, in_doubt).", "outcome");
 
@@ -265,7 +268,7 @@ public static class MetricCatalog
         PoolConnections, PoolWaiting, PoolReserve, PoolLongestWait, PoolsPaused, PoolWaitSeconds, PoolTimeouts,
         ConnectAttempts, ConnectFailures, RetryDelay,
         ShapeHits, ShapeMisses, ShapeCount,
-        Epoch, HeldStatements, HeldStatementsTotal, Redirections, DistributedTransactions,
+        Epoch, HeldStatements, HeldStatementsTotal, Redirections, ShadowReads, DistributedTransactions,
         NodeLoad, RangeLoad, NodeForecast, NodeForecastUpper, RangeForecast, RangeForecastUpper, ForecastError, NaiveForecastError,
         Migrations, MigrationRowsCopied, MigrationRowsVerified, MigrationStall, MigrationProgress, Ranges, NodeUp, SchemaDrift,
         SlotRetained, SlotLag, SlotActive, Replicas, ReplicaLagBytes, ReplicaLagSeconds,

@@ -21,6 +21,7 @@ internal static class DataPathSettings
         Rules = options.Authentication.Rules,
         AllowsCleartextPasswords = options.Authentication.AllowsCleartext,
         UserFile = options.Authentication.UserFile,
+        ShadowReads = options.Migration.ShadowReads,
         PoolSize = options.Pool.Size,
         PoolMinimum = options.Pool.Minimum,
         PoolReserve = options.Pool.Reserve,

@@ -85,7 +85,7 @@ internal static class ProxyComposition
             IsHandingOver = () => handover.IsOlderThere,
             Self = plane,
             ReadAhead = (plane.ReadAhead, () => plane.Current),
-            Migration = migration,
+            Migration = migration with { Shadow = plane.Shadow },
         };
         var control = new ControlPlane(adjust?.Invoke(controlOptions) ?? controlOptions, store, new PairedFleet(plane, handover), time);
         schema.Attach(control);

@@ -77,7 +77,10 @@ internal sealed partial class ConfigurationBinder(ConfigurationValues values, Li
                 _read.Integer("migration.yield_percent") / 100.0,
                 _read.Milliseconds("migration.max_source_latency_ms"),
                 _read.Milliseconds("migration.max_replica_lag_ms"),
-                _read.Text("migration.archive_directory")),
+                _read.Text("migration.archive_directory"))
+            {
+                ShadowReads = _read.Number("migration.shadow_reads"),
+            },
             Planner = new PlannerSettings(
                 _read.Choice("planner.mode"), TimeSpan.FromSeconds(_read.Integer("planner.interval_s")), _read.Integer("planner.season_steps"), _read.Integer("planner.horizon_steps")),
             Log = new LogOptions(Enum.Parse<LogLevel>(_read.Choice("log.level"), ignoreCase: true), _read.Choice("log.format") == "json"),

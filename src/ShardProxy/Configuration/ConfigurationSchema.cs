@@ -115,6 +115,7 @@ internal static class ConfigurationSchema
         Integer("migration.max_source_latency_ms", 0, 0, 60_000, "the copy pauses while a trivial query takes longer on the source; 0 for no limit"),
         Integer("migration.max_replica_lag_ms", 10_000, 0, 3_600_000, "the copy pauses while a standby of either node is further behind; 0 for no limit"),
         Text("migration.archive_directory", null, "/var/lib/shardproxy/archive", "where the rows of a moved range are kept as files with checksums before its source deletes them; not kept when not set"),
+        new("migration.shadow_reads", SettingKind.Number, "0.01", "0.01", "share of the live reads of a moving range that are compared on both nodes, besides every different one now and then; 0 for none, 1 for all") { Minimum = 0, Maximum = 1 },
         Choice("planner.mode", "advise", ["off", "advise", "approve", "automatic"], "what the planner may do on its own"),
         Integer("planner.interval_s", 300, 1, 86_400, "length of a step of load history and forecast"),
         Integer("planner.season_steps", 288, 2, 100_000, "steps in a season; 288 five-minute steps are a day"),

@@ -207,6 +207,9 @@ internal sealed record PlannerSettings(string Mode, TimeSpan Interval, int Seaso
 internal sealed record MigrationSettings(
     TimeSpan RollbackWindow, long RollbackMaximumWal, int CopyParallelism, long MaximumCopyRate, double MaximumYield, TimeSpan MaximumSourceLatency, TimeSpan MaximumReplicaLag, string? ArchiveDirectory = null)
 {
+    /// <summary>Share of the reads of a moving range that are compared on both nodes.</summary>
+    public double ShadowReads { get; init; } = 0.01;
+
     public static readonly MigrationSettings Default = new(TimeSpan.FromSeconds(10), 1L << 30, 2, 0, 4, TimeSpan.Zero, TimeSpan.FromSeconds(10));
 }
 

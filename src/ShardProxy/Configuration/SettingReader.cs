@@ -38,12 +38,14 @@ internal sealed class SettingReader(ConfigurationValues values, List<Configurati
     public double Number(string path)
     {
         var text = Text(path)!;
-        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) && number >= SettingOf(path).Minimum)
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) && number >= SettingOf(path).Minimum && number <= SettingOf(path).Maximum)
         {
             return number;
         }
 
-        Report(path, $"\"{text}\" is not a number of 0 or more; write for example \"{SettingOf(path).Key}: 2000\"");
+        var setting = SettingOf(path);
+        var range = setting.Maximum < double.MaxValue ? string.Create(CultureInfo.InvariantCulture, $"from {setting.Minimum:0} to {setting.Maximum:0}") : "of 0 or more";
+        Report(path, $"\"{text}\" is not a number {range}; write for example \"{setting.Key}: {(setting.Example == "0" ? "2000" : setting.Example)}\"");
         return 0;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NUnit.Framework;
+using ShardProxy.DataPath;
 using ShardProxy.TestKit.Clusters;
 using ShardProxy.TestKit.Wire;
 
@@ -34,6 +35,9 @@ internal abstract class DataPathFixture
 
     protected virtual int PoolSize => 20;
 
+    /// <summary>What the fixture's proxies have otherwise.</summary>
+    protected virtual DataPathOptions Configure(DataPathOptions options) => options;
+
     [OneTimeSetUp]
     public async Task StartAsync()
     {
@@ -58,7 +62,7 @@ internal abstract class DataPathFixture
     }
 
     protected Task<ProxyUnderTest> StartProxyAsync(int? poolSize = null) =>
-        ProxyUnderTest.StartAsync(Cluster, Database, Tables, o => o with { PoolSize = poolSize ?? PoolSize, PoolWait = TimeSpan.FromSeconds(10), HoldTimeout = TimeSpan.FromSeconds(15) });
+        ProxyUnderTest.StartAsync(Cluster, Database, Tables, o => Configure(o with { PoolSize = poolSize ?? PoolSize, PoolWait = TimeSpan.FromSeconds(10), HoldTimeout = TimeSpan.FromSeconds(15) }));
 
     /// <summary>A client of one node itself, past the proxy.</summary>
     protected Task<ScriptedClient> DirectLoginAsync(int node, params (string Name, string Value)[] parameters) =>
