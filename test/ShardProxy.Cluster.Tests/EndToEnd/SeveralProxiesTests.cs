@@ -155,6 +155,50 @@ internal sealed class SeveralProxiesTests(string catalog)
         await console.RunAsync(Invariant($"MOVE RANGE {other.Id} TO node2"), cancellationToken);
     }
 
+    [Test]
+    [CancelAfter(120_000)]
+    public async Task A_difference_that_a_follower_reads_ends_the_leaders_move(CancellationToken cancellationToken)
+    {
+        await using var one = await ProxyProcess.StartAsync(Configured("one"), cancellationToken);
+        await MakeTableAsync(one, cancellationToken);
+        await using var two = await ProxyProcess.StartAsync(Configured("two"), cancellationToken);
+        await using var console = await ConsoleClient.OpenAsync(one, cancellationToken);
+        await Db.ExecuteAsync(one.ConnectionString(), $"INSERT INTO {Table} SELECT i, 'token' FROM generate_series(1, 200) i", cancellationToken);
+        var range = (await console.RangesOfAsync(Table, cancellationToken)).First(r => r.Node == "node1");
+        var key = await Db.ScalarAsync<long>(
+            _cluster.ConnectionString(0, _name), Invariant($"SELECT min(id) FROM {Table} WHERE hashint8extended(id, 0) >= {range.From} AND hashint8extended(id, 0) < {range.To ?? long.MaxValue}"), cancellationToken);
+
+        // The cutover waits for a transaction, and clients of the follower read meanwhile.
+        await using var open = await Db.OpenAsync(one.ConnectionString(), cancellationToken);
+        await open.RunAsync($"BEGIN; SELECT token FROM {Table} WHERE id = {key}", cancellationToken);
+        await console.RunAsync(Invariant($"MOVE RANGE {range.Id} TO node2 NOWAIT"), cancellationToken);
+        await Eventually.IsTrueAsync(async () => await ShownAsync("state") == "cutting_over", TimeSpan.FromSeconds(30), "it was not verified", cancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var reader = Task.Run(() => RepeatAsync(stop.Token), cancellationToken);
+        await Db.ExecuteAsync(
+            _cluster.ConnectionString(1, _name), $"SET session_replication_role = replica; ALTER TABLE {Table} DISABLE TRIGGER ALL; DELETE FROM {Table} WHERE id = {key}", cancellationToken);
+        var time = Stopwatch.StartNew();
+        await Eventually.IsTrueAsync(async () => await ShownAsync("error") is not null, TimeSpan.FromSeconds(10), "the missing row was not found", cancellationToken);
+        TestContext.Out.WriteLine(Invariant($"found after {time.Elapsed.TotalSeconds:0.0} s"));
+        Assert.That(await ShownAsync("error"), Does.Contain("a live read gives other rows").And.Contain("where id = $1").And.Not.Contain("token'"));
+        await stop.CancelAsync();
+        await reader;
+        await open.RunAsync("COMMIT", cancellationToken);
+        await Eventually.IsTrueAsync(async () => await ShownAsync("state") == "failed", TimeSpan.FromSeconds(40), "it did not end", cancellationToken);
+        Assert.That((await console.RangesOfAsync(Table, cancellationToken)).Single(r => r.Id == range.Id).Node, Is.EqualTo("node1"));
+
+        async Task<string?> ShownAsync(string column) => (await console.RowsAsync("SHOW MIGRATIONS", cancellationToken))[^1][column];
+
+        async Task RepeatAsync(CancellationToken until)
+        {
+            await using var connection = await Db.OpenAsync(two.ConnectionString(), CancellationToken.None);
+            while (!until.IsCancellationRequested)
+            {
+                Assert.That(await ReadAsync(connection, key, CancellationToken.None), Is.EqualTo("token"));
+            }
+        }
+    }
+
     private static async Task<string?> ReadAsync(NpgsqlConnection connection, long id, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(Invariant($"SELECT token FROM {Table} WHERE id = {id}"), connection);
