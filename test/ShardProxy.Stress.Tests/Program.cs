@@ -4,6 +4,7 @@ using ShardProxy.Stress.Tests.Host;
 return args switch
 {
     ["host", .. var rest] => await ProxyHostProgram.RunAsync(rest),
+    ["cancels", .. var rest] => await CancelProgram.RunAsync(rest),
     ["faults", .. var rest] => await FaultCommand.RunAsync(rest),
     _ => Usage(),
 };

@@ -12,6 +12,18 @@ public sealed class ProxyTransport : ITransport, IDisposable
 
     private ProxyTransport(ITransport inner) => _inner = inner;
 
+    /// <summary>
+    /// To be called before the first socket of the process exists. Where this transport has loops of its own, the runtime's sockets are those of the control plane, and complete
+    /// where they may wait: PostgreSQL's driver cancels a query while it blocks the thread, and who polls that socket must not be the one that waits for the cancel.
+    /// </summary>
+    public static void PrepareProcess()
+    {
+        if (!EpollTransport.IsSupported)
+        {
+            SocketTransport.EnableInlineCompletions();
+        }
+    }
+
     /// <summary>The kind in use, never <see cref="TransportKind.Auto"/>.</summary>
     public TransportKind Kind => _inner is EpollTransport ? TransportKind.Epoll : TransportKind.Kestrel;
 

@@ -12,10 +12,11 @@ namespace ShardProxy.Stress.Tests.Host;
 /// </summary>
 internal static class ProxyHostProgram
 {
-    /// <param name="args">Configuration file, then optionally the names of a <see cref="MigrationMutant"/> and the seconds after which a silent proxy is barred and a lease ends.</param>
+    /// <param name="args">Configuration file, then optionally the names of a <see cref="MigrationMutant"/> and the seconds after which a silent proxy is barred, and for which a
+    /// cutover may hold statements.</param>
     public static async Task<int> RunAsync(string[] args)
     {
-        SocketTransport.EnableInlineCompletions();
+        ProxyTransport.PrepareProcess();
         var loaded = ConfigurationLoader.LoadFile(args[0]);
         if (loaded.Options is not { } options)
         {
@@ -25,14 +26,19 @@ internal static class ProxyHostProgram
 
         var mutant = args.Length > 1 ? Enum.Parse<MigrationMutant>(args[1]) : MigrationMutant.None;
         var silence = args.Length > 2 ? double.Parse(args[2], CultureInfo.InvariantCulture) : 10;
-        var lease = args.Length > 3 ? double.Parse(args[3], CultureInfo.InvariantCulture) : 15;
+        var moves = new MigrationOptions { Mutant = mutant, RollbackWindow = TimeSpan.FromMilliseconds(500) };
+        if (args.Length > 3)
+        {
+            var hold = TimeSpan.FromSeconds(double.Parse(args[3], CultureInfo.InvariantCulture));
+            moves = moves with { HoldBudget = hold, DrainBudget = hold / 2 };
+        }
+
         var steps = new StepGate(Console.Out);
         var proxy = ProxyComposition.Compose(
             options,
-            new MigrationOptions { AtStep = steps.AtStepAsync, Mutant = mutant, RollbackWindow = TimeSpan.FromMilliseconds(500) },
+            moves with { AtStep = steps.AtStepAsync },
             control => control with
             {
-                Lease = TimeSpan.FromSeconds(lease),
                 Silence = TimeSpan.FromSeconds(silence),
                 InDoubtAge = TimeSpan.FromSeconds(2),
                 InDoubtInterval = TimeSpan.FromSeconds(0.5),
