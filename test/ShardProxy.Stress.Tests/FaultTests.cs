@@ -1,6 +1,7 @@
 using System.Globalization;
 using NUnit.Framework;
 using ShardProxy.Stress.Tests.Faults;
+using ShardProxy.TestKit.Clusters;
 
 namespace ShardProxy.Stress.Tests;
 
@@ -10,7 +11,8 @@ namespace ShardProxy.Stress.Tests;
 internal sealed class FaultTests
 {
     private const string SeedVariable = "SHARDPROXY_FAULT_SEED";
-    private static readonly TimeSpan Budget = TimeSpan.FromSeconds(210);
+    private static readonly TimeSpan Budget = TimeSpan.FromSeconds(130);
+    private static readonly TimeSpan NewerBudget = TimeSpan.FromSeconds(55);
 
     [Test]
     [CancelAfter(480_000)]
@@ -18,6 +20,15 @@ internal sealed class FaultTests
     {
         var campaign = await RunAsync(Budget, null, cancellationToken);
         Assert.That(campaign.Results, Has.Count.GreaterThan(10), "so few faults show little");
+    }
+
+    [Test]
+    [CancelAfter(300_000)]
+    public async Task Nor_on_a_newer_server(CancellationToken cancellationToken)
+    {
+        var campaign = await RunAsync(NewerBudget, TestPostgres.Newer, cancellationToken);
+        Assert.That(campaign.Version, Is.EqualTo(TestPostgres.Newer));
+        Assert.That(campaign.Results, Has.Count.GreaterThan(4), "so few faults show little");
     }
 
     private static async Task<FaultCampaign> RunAsync(TimeSpan budget, int? postgres, CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ const string Help =
            test/stress tpcc [--seconds S] [--warehouses W] [--moves] [--clients N] [--percent P] [--seed S] [--nodes N]
            test/stress deadlocks [--seconds S] [--clients N] [--nodes N] [--seed S]
            test/stress crashes [--points N] [--seed S]
-           test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--rounds N] [--postgres VERSION] [--report FILE]
+           test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--rounds N] [--postgres VERSION] [--report FILE] [--cell TEXT]
 
     hostile: starts `shardproxy dev` and attacks it over loopback with mutated protocol traffic for a bounded time, before and after log-in:
     wrong lengths, flipped bytes, spliced and truncated messages, odd chunks, resets, half-closed and stalled connections.

@@ -16,6 +16,9 @@ internal sealed record FaultCampaignOptions
     /// <summary>What may befall nodes, catalog and proxies; a proxy is never cut off or slowed down itself.</summary>
     public IReadOnlyList<Fault> Faults { get; init; } = [Fault.Kill];
 
+    /// <summary>Only cells whose name has this in it; of one that failed, the whole name.</summary>
+    public string Only { get; init; } = "";
+
     /// <summary>How often each cell is tried before the run ends by itself.</summary>
     public int Rounds { get; init; } = 1;
 }
@@ -30,6 +33,9 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
 
     /// <summary>Every cell there is, known after <see cref="RunAsync"/> has begun.</summary>
     public IReadOnlyList<FaultCell> Cells { get; private set; } = [];
+
+    /// <summary>The nodes' major version, known then too.</summary>
+    public int Version { get; private set; }
 
     public IReadOnlyList<FaultResult> Results => _results;
 
@@ -55,7 +61,8 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
                 {
                     started = Stopwatch.GetElapsedTime(began);
                     Cells = CellsOf(run);
-                    await output.WriteLineAsync(Invariant($"{Cells.Count} cells; started after {started.TotalSeconds:0.0} s"));
+                    Version = await run.PostgresVersionAsync();
+                    await output.WriteLineAsync(Invariant($"{Cells.Count} cells; PostgreSQL {Version}; started after {started.TotalSeconds:0.0} s"));
                 }
 
                 var order = Cells.ToArray();
@@ -104,7 +111,9 @@ internal sealed class FaultCampaign(FaultCampaignOptions options, TextWriter out
            from fault in options.Faults
            from victim in Enum.GetValues<Victim>()
            where fault is Fault.Kill or Fault.Freeze || victim is not (Victim.Leader or Victim.Follower)
-           select new FaultCell(place, victim, fault),
+           let cell = new FaultCell(place, victim, fault)
+           where cell.ToString().Contains(options.Only, StringComparison.Ordinal)
+           select cell,
     ];
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

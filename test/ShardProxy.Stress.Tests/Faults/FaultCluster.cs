@@ -95,10 +95,7 @@ internal sealed class FaultCluster : IAsyncDisposable
             proxy.Arguments = options.ProxyArguments;
         }
 
-        foreach (var proxy in Proxies)
-        {
-            await proxy.StartAsync();
-        }
+        await Task.WhenAll(Proxies.Select(p => p.StartAsync()));
     }
 
     /// <summary>Its major version.</summary>

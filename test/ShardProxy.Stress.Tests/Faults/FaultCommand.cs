@@ -7,13 +7,14 @@ internal static class FaultCommand
 {
     private const int Rounds = 20;
 
-    public const string Usage = "usage: test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--rounds N] [--postgres VERSION] [--report FILE]";
+    public const string Usage = "usage: test/stress faults [--hours H] [--seed S] [--catalog postgres|etcd] [--rounds N] [--postgres VERSION] [--report FILE] [--cell TEXT]";
 
     /// <returns>0: every cell was tried as often as asked for, and nothing was found; 1 otherwise; 2 for wrong arguments.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
         var (hours, seed, catalog, rounds, report) = (1.0, Environment.TickCount & 0xFFFF, CatalogKind.Postgres, Rounds, "faults.md");
         int? postgres = null;
+        var only = "";
         for (var i = 0; i < args.Length; i += 2)
         {
             var value = i + 1 < args.Length ? args[i + 1] : "";
@@ -24,6 +25,7 @@ internal static class FaultCommand
                 "--rounds" => int.TryParse(value, CultureInfo.InvariantCulture, out rounds) && rounds > 0,
                 "--catalog" => Enum.TryParse(value, ignoreCase: true, out catalog),
                 "--postgres" => int.TryParse(value, CultureInfo.InvariantCulture, out var major) && (postgres = major) > 0,
+                "--cell" => (only = value).Length > 0,
                 "--report" => (report = value).Length > 0,
                 _ => false,
             };
@@ -48,6 +50,7 @@ internal static class FaultCommand
                 Budget = TimeSpan.FromHours(hours),
                 Faults = Enum.GetValues<Fault>(),
                 Rounds = rounds,
+                Only = only,
             },
             Console.Out);
         await campaign.RunAsync(stop.Token);

@@ -87,6 +87,9 @@ internal sealed class FaultRun : IAsyncDisposable
         return new FaultResult(cell, outcome, found, errors, time.Elapsed);
     }
 
+    /// <summary>The nodes' major version.</summary>
+    public Task<int> PostgresVersionAsync() => _cluster.PostgresVersionAsync();
+
     /// <summary>What everybody wrote last, for when something was found.</summary>
     public string Logs() => string.Join('\n', _cluster.Proxies.Select(p => p.Log));
 

@@ -17,6 +17,8 @@ internal sealed class MutantStage : IAsyncDisposable
     public const string GateFlag = "pg_sequence_last_value(TG_ARGV[2]::oid::regclass) IS DISTINCT FROM 1";
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private const int TokensPerRange = 3;
+    private readonly List<(int Node, string Text)> _undo = [];
+    private FaultClusterOptions? _options;
 
     private MutantStage(FaultCluster cluster) => Cluster = cluster;
 
@@ -49,7 +51,7 @@ internal sealed class MutantStage : IAsyncDisposable
         return stage;
     }
 
-    /// <summary>Clears everything away that an earlier scene left, mistakes too, and starts proxies for the next.</summary>
+    /// <summary>Clears everything away that an earlier scene left, mistakes too, and starts proxies for the next where it needs others.</summary>
     /// <param name="options">Of the proxies.</param>
     /// <param name="source">Index of the node that the range is to come from.</param>
     public async Task SetAsync(FaultClusterOptions options, int source)
@@ -60,35 +62,47 @@ internal sealed class MutantStage : IAsyncDisposable
             await Cluster.ExecuteAsync(node, "DROP FUNCTION IF EXISTS shardproxy.mutant() CASCADE; DROP TABLE IF EXISTS shardproxy.mutant; TRUNCATE tokens, counters");
         }
 
-        // Their start brings the nodes' functions in order.
-        await Cluster.StartProxiesAgainAsync(options);
+        foreach (var (node, text) in Enumerable.Reverse(_undo))
+        {
+            await Cluster.ExecuteAsync(node, text);
+        }
+
+        _undo.Clear();
+        if (_options is not { } last || last.Sections != options.Sections || !last.ProxyArguments.SequenceEqual(options.ProxyArguments))
+        {
+            _options = null;
+            await Cluster.StartProxiesAgainAsync(options);
+            _options = options;
+        }
+
         Leader = await Cluster.FindLeaderAsync(Deadline);
         Map = await FaultConsole.RangesAsync(Leader);
 
         // Back again, where earlier scenes have moved all ranges there.
         source = Map.Ranges.Any(r => r.Node == source) ? source : 2;
         Moved = Map.Ranges.First(r => r.Node == source);
-        (Source, Target) = (source, source == 2 ? 1 : 2);
+
+        // A node that has rows of its own to lose.
+        (Source, Target) = (source, new[] { 2, 1, 0 }.First(n => n != source && Map.Ranges.Any(r => r.Node == n)));
         Ledger = new Ledger(1);
         Findings.Clear();
         await FillAsync();
     }
 
-    /// <summary>Replaces a part of a function of the project on a node by a mistake.</summary>
-    public async Task MutateFunctionAsync(int node, string function, params (string Right, string Wrong)[] changes)
+    /// <summary>Replaces parts of a function of the project on a node by a mistake, until the next scene.</summary>
+    public Task MutateFunctionAsync(int node, string function, params (string Right, string Wrong)[] changes) => ReplaceFunctionAsync(
+        node,
+        function,
+        text => changes.Aggregate(text, (t, c) => t.Contains(c.Right, StringComparison.Ordinal)
+            ? t.Replace(c.Right, c.Wrong, StringComparison.Ordinal)
+            : throw new InvalidOperationException($"shardproxy.{function} has no {c.Right} any more: the mutant has to follow it\n{text}")));
+
+    /// <summary>Replaces a function of the project on a node, until the next scene.</summary>
+    public async Task ReplaceFunctionAsync(int node, string function, Func<string, string> change)
     {
         var text = (await Cluster.ScalarAsync<string>(node, $"SELECT pg_get_functiondef('shardproxy.{function}'::regproc)"))!;
-        foreach (var (right, wrong) in changes)
-        {
-            if (!text.Contains(right, StringComparison.Ordinal))
-            {
-                throw new InvalidOperationException($"shardproxy.{function} has no {right} any more: the mutant has to follow it\n{text}");
-            }
-
-            text = text.Replace(right, wrong, StringComparison.Ordinal);
-        }
-
-        await Cluster.ExecuteAsync(node, text);
+        _undo.Add((node, text));
+        await Cluster.ExecuteAsync(node, change(text));
     }
 
     /// <summary>Begins the move and returns when it waits at a step; the task is its end: null, or what it failed with.</summary>

@@ -9,7 +9,9 @@ namespace ShardProxy.Stress.Tests.Mutants;
 /// <summary>For each mistake the moment at which it loses a write or shows an old one. The mistake itself is made in the nodes where it can be, else in the proxies' program.</summary>
 internal static class Scenes
 {
-    private const int TrapLock = 777;
+    private const int TrapLock = 777, GateLockClass = 1397247056;
+
+    // As long as is looked whether the right code does what it must not.
     private static readonly TimeSpan Moment = TimeSpan.FromSeconds(1.5);
 
     /// <summary>How the proxies are started for it.</summary>
@@ -18,10 +20,10 @@ internal static class Scenes
         Sections = mistake == Mistake.CachedPlanOfTheOldSide ? "pool: { size: 1 }" : "",
         ProxyArguments = mistake switch
         {
-            Mistake.PositionReadBeforeWritersAreLockedOut when isMade => ["PositionBeforeLock"],
+            Mistake.PositionReadBeforeWritersAreLockedOut => [isMade ? "PositionBeforeLock" : "None", "10", "2"],
             Mistake.AbortWithoutCompareAndSet when isMade => ["AbortWithoutCompareAndSet"],
             Mistake.CachedPlanOfTheOldSide when isMade => ["CachedPlan"],
-            Mistake.CleanerWithoutToken => [isMade ? "CleanerWithoutToken" : "None", "3", "5"],
+            Mistake.CleanerWithoutToken => [isMade ? "CleanerWithoutToken" : "None", "3"],
             Mistake.SleepingProxyNotExpelled => ["None", "3"],
             _ => [],
         },
@@ -40,7 +42,7 @@ internal static class Scenes
         Mistake.RowReadingTrigger => OldSnapshotAsync(stage, isMade ? [(MutantStage.GateFlag, RowFlag), (MutantStage.GateLock, "")] : []),
         Mistake.PreparedTransactionsIgnored => WriterInFlightAsync(stage, isMade ? IgnorePreparedAsync : null, isPrepared: true),
         Mistake.CachedPlanOfTheOldSide => PlannedBeforeAsync(stage),
-        Mistake.AbortWithoutCompareAndSet => LostAnswerAsync(stage),
+        Mistake.AbortWithoutCompareAndSet => LostAnswerAsync(stage, isMade),
         Mistake.AppliedTakenForDurable => TargetDiesAtTheCommitPointAsync(stage, isMade),
         Mistake.SleepingProxyNotExpelled => SleeperAsync(stage, isMade),
         Mistake.CleanerWithoutToken => SleepingCleanerAsync(stage),
@@ -50,7 +52,7 @@ internal static class Scenes
     private const string RowFlag = "(SELECT m.is_closed FROM shardproxy.mutant m)";
 
     // A writer that goes through the gate after the move was announced, and commits while the mover waits for it. The target does not come further meanwhile, so that the right
-    // code gives up each time; whether the writer comes in time is a matter of milliseconds.
+    // code gives up.
     private static async Task WriterAtTheGateAsync(MutantStage stage, bool isMade)
     {
         var moving = await stage.MoveToAsync("cutover", isAfter: false);
@@ -61,16 +63,18 @@ internal static class Scenes
         {
             stage.Leader.StopAt("cutover", isAfter: true);
             stage.Leader.Go();
-            for (var attempt = 0; attempt < (isMade ? 15 : 2); attempt++)
+
+            // Once, unless this machine is so slow that a hold of seconds ends before the writer does.
+            for (var attempt = 0; attempt < (isMade ? 5 : 1); attempt++)
             {
                 await trap.WaitForPreyAsync();
                 await MutantStage.RunAsync(writer, "BEGIN");
                 await stage.IncrementAsync(writer, inBlock: true);
                 await trap.ReleaseAsync();
                 await Patience.SoonAsync(
-                    () => MutantStage.IsSoAsync(looker, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1397247056 AND NOT granted)"), TimeSpan.FromMilliseconds(300));
+                    () => MutantStage.IsSoAsync(looker, Invariant($"SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {GateLockClass} AND NOT granted)")), TimeSpan.FromSeconds(2));
                 await stage.EndAsync(writer);
-                if (await stage.Leader.ReachesAsync("cutover", true, TimeSpan.FromMilliseconds(700)))
+                if (await stage.Leader.ReachesAsync("cutover", true, isMade ? TimeSpan.FromSeconds(5) : Moment))
                 {
                     break;
                 }
@@ -109,7 +113,7 @@ internal static class Scenes
 
         stage.Leader.StopAt("cutover", isAfter: true);
         stage.Leader.Go();
-        var isThrough = await stage.Leader.ReachesAsync("cutover", true, Moment);
+        var isThrough = await stage.Leader.ReachesAsync("cutover", true, mutate is null ? Moment : MutantStage.Deadline);
         await stage.EndAsync(writer, isPrepared ? "COMMIT PREPARED 'late'" : "COMMIT");
         if (!isThrough)
         {
@@ -152,7 +156,7 @@ internal static class Scenes
 
         stage.Leader.StopAt("cutover", isAfter: true);
         stage.Leader.Go();
-        if (!await stage.Leader.ReachesAsync("cutover", true, Moment))
+        if (!await stage.Leader.ReachesAsync("cutover", true, isMade ? MutantStage.Deadline : Moment))
         {
             await hold.CloseAsync();
         }
@@ -215,14 +219,15 @@ internal static class Scenes
         await reading;
     }
 
-    // The catalog takes the new owner, but nobody hears so, and then it is away.
-    private static async Task LostAnswerAsync(MutantStage stage)
+    // The catalog takes the new owner, but nobody hears so, and then it is away. A mover that takes that for given up lets writers of the source in again, for as long as its triggers
+    // are there; what they write last, the target never gets.
+    private static async Task LostAnswerAsync(MutantStage stage, bool isMade)
     {
         var moving = await stage.MoveToAsync("cutover", isAfter: false);
-        await using var hold = await stage.HoldRowAsync(stage.Target, stage.Key);
         await using var writer = await stage.Cluster.OpenNodeAsync(stage.Source);
         await using (var trap = await CatalogTrap.SetAsync(stage.Cluster, CatalogTrap.Commit))
         {
+            stage.Leader.StopAt("clean up", isAfter: false);
             stage.Leader.Go();
             await trap.WaitForPreyAsync();
             stage.Cluster.Relay(null).SwallowsAnswers = true;
@@ -232,9 +237,12 @@ internal static class Scenes
             await trap.RemoveAsync();
         }
 
-        // From here on the source may not take anything, whatever the mover thinks.
-        await Patience.SoonAsync(() => stage.IncrementAsync(writer), TimeSpan.FromSeconds(8));
+        // With the mistake it opens the source when it has asked for some seconds; with the right code never.
+        await Patience.SoonAsync(() => stage.IncrementAsync(writer), isMade ? MutantStage.Deadline : TimeSpan.FromSeconds(5));
         stage.Cluster.Relay(null).Mend();
+        await stage.ReachAsync("clean up", false, moving);
+        await using var hold = await stage.HoldRowAsync(stage.Target, stage.Key, waits: true);
+        await stage.IncrementAsync(writer);
         await stage.LetGoAsync(hold, moving);
     }
 
@@ -291,7 +299,7 @@ internal static class Scenes
             await sleeper.StartAsync();
             for (var node = 0; node < FaultCluster.NodeCount; node++)
             {
-                await stage.Cluster.ExecuteAsync(node, "CREATE OR REPLACE FUNCTION shardproxy.enter(instance text) RETURNS void LANGUAGE sql AS 'SELECT'");
+                await stage.ReplaceFunctionAsync(node, "enter", _ => "CREATE OR REPLACE FUNCTION shardproxy.enter(instance text) RETURNS void LANGUAGE sql AS 'SELECT'");
             }
         }
 
@@ -349,9 +357,11 @@ internal static class Scenes
             sleeper.Freeze();
         }
 
+        await using var gate = await stage.Cluster.OpenNodeAsync(stage.Source);
         try
         {
             await stage.Cluster.ExecuteAsync(stage.Source, "DROP TRIGGER mutant ON shardproxy.cleaning");
+            await stage.Cluster.ExecuteOnCatalogAsync("UPDATE shardproxy_catalog.lease SET expires_at = clock_timestamp()");
             await Patience.UntilAsync(
                 async () => await FaultConsole.LeadsAsync(successor) ? [.. (await FaultConsole.MigrationsAsync(successor)).Where(m => !m.IsOver).Select(m => m.State), .. await Checking.Leftovers.FindAsync(stage.Cluster)] : ["nobody leads"],
                 MutantStage.Deadline);
@@ -361,20 +371,39 @@ internal static class Scenes
             }
 
             await Patience.UntilAsync(() => Checking.Leftovers.FindAsync(stage.Cluster), MutantStage.Deadline);
+
+            // Each batch begins with this lock: so it is seen to come, whatever it does then.
+            await MutantStage.RunAsync(gate, Invariant($"SELECT pg_advisory_lock({GateLockClass}, {stage.Moved.Id})"));
         }
         finally
         {
             sleeper.Thaw();
         }
 
+        var waiting = Invariant($"SELECT coalesce(max(pid), 0) FROM pg_locks WHERE locktype = 'advisory' AND classid = {GateLockClass} AND objid = {stage.Moved.Id} AND NOT granted");
+        var cleaner = 0;
+        if (!await Patience.SoonAsync(async () => (cleaner = await stage.Cluster.ScalarAsync<int>(stage.Source, waiting)) != 0, MutantStage.Deadline))
+        {
+            throw new InvalidOperationException("the cleaner did not go on\n" + sleeper.Log);
+        }
+
+        await MutantStage.RunAsync(gate, Invariant($"SELECT pg_advisory_unlock({GateLockClass}, {stage.Moved.Id})"));
+        await Patience.SoonAsync(() => MutantStage.IsSoAsync(gate, Invariant($"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {cleaner})")), MutantStage.Deadline);
         await moving;
-        await Task.Delay(Moment);
     }
 
-    // One node is truncated by hand. What the other nodes own is no concern of that.
+    // One node is truncated by hand. What the other nodes own is no concern of that. The mover's own locks, for which TRUNCATE would wait, are lost before.
     private static async Task TruncateAsync(MutantStage stage, bool isMade)
     {
+        const string Holders = "pg_stat_activity WHERE application_name LIKE 'shardproxy/migration/%'";
         var moving = await stage.MoveToAsync("checksums", isAfter: false);
+        foreach (var node in new[] { stage.Source, stage.Target })
+        {
+            await using var connection = await stage.Cluster.OpenNodeAsync(node);
+            await MutantStage.RunAsync(connection, $"SELECT pg_terminate_backend(pid) FROM {Holders}");
+            await Patience.SoonAsync(() => MutantStage.IsSoAsync(connection, $"SELECT NOT EXISTS (SELECT FROM {Holders})"), MutantStage.Deadline);
+        }
+
         if (isMade)
         {
             var publication = await stage.Cluster.ScalarAsync<string>(stage.Source, "SELECT pubname::text FROM pg_publication WHERE pubname LIKE 'shardproxy%' AND pubname NOT LIKE '%back'");
@@ -398,6 +427,13 @@ internal static class Scenes
             own.ForEach(k => stage.Ledger.EndDelete(k, Answer.Refused));
         }
 
+        if (isMade)
+        {
+            // The end of the move would take the stream away.
+            await using var looker = await stage.Cluster.OpenNodeAsync(stage.Target);
+            await Patience.SoonAsync(() => MutantStage.IsSoAsync(looker, "SELECT NOT EXISTS (SELECT FROM tokens)"), MutantStage.Deadline);
+        }
+
         stage.Leader.Go();
         await moving;
     }
@@ -415,4 +451,6 @@ internal static class Scenes
         END $f$;
         CREATE TRIGGER mutant BEFORE INSERT ON shardproxy.marker FOR EACH ROW EXECUTE FUNCTION shardproxy.mutant();
         """);
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
