@@ -11,6 +11,15 @@ internal static class ControlErrors
     public static readonly ShardProxyError NotLeading = new(
         "55006", "SHP-518", "another proxy leads: this one follows, and neither moves ranges nor places tables", "Connect to the console of the proxy that SHOW PROXIES says leads.");
 
+    public static readonly ShardProxyError LeaderDidNotBegin = new(
+        "55006", "SHP-523", "the proxy that leads has not begun the statement: nothing was done", "Try again in a moment; SHOW PROXIES says who leads.");
+
+    public static readonly ShardProxyError LeaderLost = new(
+        "08007",
+        "SHP-524",
+        "the proxy that leads was lost while it carried the statement out",
+        "SHOW MIGRATIONS, SHOW TABLES and SHOW RANGES say what came of it; its successor ends what was begun.");
+
     public static ShardProxyError CannotHandOver(string why) => new(
         "55006", "SHP-515", $"the proxy that runs cannot hand over: {why}", "It goes on as before. Start the new one when SHOW MIGRATIONS shows none running.");
 

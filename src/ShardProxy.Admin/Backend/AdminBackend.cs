@@ -18,6 +18,9 @@ public sealed record AdminBackend
 
     public required IFleetView Fleet { get; init; }
 
+    /// <summary>Null where no other proxy ever leads.</summary>
+    public ILeaderConsole? Leader { get; init; }
+
     public required IHealthView Health { get; init; }
 
     public required IPlannerView Planner { get; init; }

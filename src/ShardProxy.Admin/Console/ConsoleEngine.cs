@@ -18,6 +18,7 @@ public sealed class ConsoleEngine : IConsole
     /// <summary>Longest statement in characters; a route to explain may be long, a command never is.</summary>
     public const int MaxStatementLength = 1 << 20;
 
+    private readonly ILeaderConsole? _leader;
     private readonly AdminViews _views;
     private readonly OperationCommands _operations;
     private readonly ExplainCommands _explain;
@@ -26,6 +27,7 @@ public sealed class ConsoleEngine : IConsole
 
     public ConsoleEngine(AdminBackend backend, ILogger<ConsoleEngine>? logger = null)
     {
+        _leader = backend.Leader;
         _views = new AdminViews(backend);
         _operations = new OperationCommands(backend);
         _explain = new ExplainCommands(backend);
@@ -35,13 +37,17 @@ public sealed class ConsoleEngine : IConsole
 
     /// <inheritdoc/>
     public ValueTask<ConsoleReply> ExecuteAsync(string statement, string user, CancellationToken cancellationToken) =>
-        RunAsync(statement, user, mayChange: true, cancellationToken);
+        RunAsync(statement, user, mayChange: true, _leader, cancellationToken);
+
+    /// <summary>The same for a client of another proxy, which was right to think that this one leads, or will be told.</summary>
+    public ValueTask<ConsoleReply> ExecuteHereAsync(string statement, string user, CancellationToken cancellationToken) =>
+        RunAsync(statement, user, mayChange: true, leader: null, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<ConsoleReply> ExecuteReadOnlyAsync(string statement, string user, CancellationToken cancellationToken) =>
-        RunAsync(statement, user, mayChange: false, cancellationToken);
+        RunAsync(statement, user, mayChange: false, leader: null, cancellationToken);
 
-    private async ValueTask<ConsoleReply> RunAsync(string statement, string user, bool mayChange, CancellationToken cancellationToken)
+    private async ValueTask<ConsoleReply> RunAsync(string statement, string user, bool mayChange, ILeaderConsole? leader, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(statement);
         if (statement.Length > MaxStatementLength)
@@ -51,7 +57,15 @@ public sealed class ConsoleEngine : IConsole
 
         try
         {
-            return _drivers.TryAnswer(statement, user) ?? await AnswerAsync(ConsoleParser.Parse(statement), user, mayChange, cancellationToken).ConfigureAwait(false);
+            if (_drivers.TryAnswer(statement, user) is { } known)
+            {
+                return known;
+            }
+
+            var parsed = ConsoleParser.Parse(statement);
+            return IsForLeader(parsed) && leader is { IsElsewhere: true }
+                ? await leader.AskAsync(statement, user, cancellationToken).ConfigureAwait(false)
+                : await AnswerAsync(parsed, user, mayChange, cancellationToken).ConfigureAwait(false);
         }
         catch (ShardProxyException refused)
         {
@@ -67,6 +81,10 @@ public sealed class ConsoleEngine : IConsole
             return ConsoleReply.Failed(ConsoleErrors.Internal());
         }
     }
+
+    // Those that move ranges and place tables. None of them has a secret in it.
+    private static bool IsForLeader(ConsoleStatement statement) => statement is ShardTableStatement or UnshardTableStatement or ReplicateTableStatement
+        or SplitRangeStatement or MergeRangesStatement or MoveRangeStatement or CancelMigrationStatement or RollbackMigrationStatement;
 
     private async ValueTask<ConsoleReply> AnswerAsync(ConsoleStatement statement, string user, bool mayChange, CancellationToken cancellationToken)
     {

@@ -15,4 +15,5 @@ namespace ShardProxy.Catalog.Documents;
 [JsonSerializable(typeof(MigrationRecord))]
 [JsonSerializable(typeof(DistributionRecord))]
 [JsonSerializable(typeof(ProxyRecord))]
+[JsonSerializable(typeof(ConsoleRequest))]
 internal sealed partial class CatalogJson : JsonSerializerContext;

@@ -13,6 +13,7 @@ using ShardProxy.Catalog.Stores;
 using ShardProxy.Catalog.Stores.Etcd;
 using ShardProxy.Configuration;
 using ShardProxy.Control;
+using ShardProxy.Control.Fleet;
 using ShardProxy.Control.Migration;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Control.Planner;
@@ -102,6 +103,8 @@ internal static class ProxyComposition
             plannerOptions, observed, () => plane.Current, rangeBytes.BytesOf, new PlanExecutor(control, topology), time, loggers.CreateLogger<PlannerLoop>());
 
         // Admin.
+        ConsoleEngine? engine = null;
+        var relay = new ConsoleRelay(store, options.ProxyId, control.Proxies, (statement, user, ct) => engine!.ExecuteHereAsync(statement, user, ct), time);
         var reloader = new ConfigReloader(options, [logLevel, new PlaneReload(plane, planeOptions)]);
         var backend = new AdminBackend
         {
@@ -111,6 +114,7 @@ internal static class ProxyComposition
             Drift = new DriftView(control),
             Health = new HealthView(control),
             Fleet = new FleetView(control),
+            Leader = new LeaderConsole(control, relay, handover),
             Planner = new PlannerLoopView(planner, topology),
             DataPlane = plane,
             RangeStatistics = estimator,
@@ -118,7 +122,8 @@ internal static class ProxyComposition
             Proxy = new ProxyControl(plane.Control, reloader),
             Product = new ProductInfo(Version(), options.ProxyId, RuntimeInformation.FrameworkDescription, time.GetUtcNow()) { ProcessId = Environment.ProcessId, Handover = () => handover.State },
         };
-        console.Attach(new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>()));
+        engine = new ConsoleEngine(backend, loggers.CreateLogger<ConsoleEngine>());
+        console.Attach(engine);
         var background = new BackgroundWork();
         var metrics = new MetricCollector();
         var owned = new IDisposable[] { new ControlMetrics(backend), new DataPlaneMetrics(backend), new HealthMetrics(backend), new ProcessMetrics(), metrics, topology, background, analyzer };
@@ -150,6 +155,7 @@ internal static class ProxyComposition
                 await topology.StopAsync();
                 await sizes.DisposeAsync();
             }),
+            new("other proxies' consoles", _ => Run(() => background.Start(relay.RunAsync)), _ => Task.CompletedTask),
             new("range sizes", _ => Run(() => background.Start(rangeBytes.RunAsync)), _ => Task.CompletedTask),
             new("load collector", _ => Run(() => background.Start(collector.RunAsync)), _ => background.StopAsync()),
             new("planner", _ => Run(planner.Start), async _ => await planner.DisposeAsync()),

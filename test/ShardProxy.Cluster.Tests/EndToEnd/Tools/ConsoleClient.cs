@@ -18,6 +18,24 @@ internal sealed class ConsoleClient : IAsyncDisposable
 
     public Task<List<Row>> RowsAsync(string statement, CancellationToken cancellationToken) => _connection.RowsAsync(statement, cancellationToken);
 
+    /// <summary>The texts of the notices that come with the result.</summary>
+    public async Task<List<string>> NoticesAsync(string statement, CancellationToken cancellationToken)
+    {
+        var notices = new List<string>();
+        void Keep(object? sender, NpgsqlNoticeEventArgs e) => notices.Add(e.Notice.MessageText);
+        _connection.Notice += Keep;
+        try
+        {
+            await RunAsync(statement, cancellationToken);
+        }
+        finally
+        {
+            _connection.Notice -= Keep;
+        }
+
+        return notices;
+    }
+
     /// <summary>SHOW RANGES.</summary>
     public async Task<List<RangeView>> RangesAsync(CancellationToken cancellationToken) =>
     [
