@@ -202,8 +202,49 @@ internal static class StatementDispatch
             ? new ValueTask<Dispatch>(dispatch)
             : WaitAsync(session, shape, text, literals, parameters, dispatch);
 
-    private static async ValueTask<Dispatch> WaitAsync(
-        Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters, Dispatch held)
+    /// <summary>A table of the statement changes its placement at this time, and the statement has to wait for that.</summary>
+    public static bool IsChanging(Session session, StatementShape shape) =>
+        session.IsSharded && !session.IsTransparent && RoutePlanner.PlanFor(shape, session.Services.Holder.Current, session.HasDefaultSearchPath).IsChanging;
+
+    /// <summary>
+    /// Waits while a table of the statement changes its placement. To be called before a server reads the statement: by that alone it takes a lock on the
+    /// table, to the end of its transaction, and the change would wait for the statement that waits for it.
+    /// </summary>
+    /// <exception cref="ShardProxyException">It has waited as long as the options allow.</exception>
+    public static ValueTask UntilPlacedAsync(Session session, StatementShape shape) =>
+        IsChanging(session, shape) ? WaitForPlaceAsync(session, shape) : ValueTask.CompletedTask;
+
+    private static async ValueTask WaitForPlaceAsync(Session session, StatementShape shape)
+    {
+        // No range has been touched yet by this one.
+        session.Touches.Clear();
+        var placed = await WaitAsync(session, shape, Plan().Dispatch, Plan).ConfigureAwait(false);
+        if (placed.Error is { } error)
+        {
+            throw new ShardProxyException(error);
+        }
+
+        (bool IsRouted, Dispatch Dispatch) Plan()
+        {
+            var table = session.Services.Holder.Current;
+            var plan = RoutePlanner.PlanFor(shape, table, session.HasDefaultSearchPath);
+            return (!plan.IsChanging, new Dispatch(plan, table, 0, null, null));
+        }
+    }
+
+    private static ValueTask<Dispatch> WaitAsync(
+        Session session, StatementShape shape, ReadOnlyMemory<byte> text, LiteralList literals, BoundParameters? parameters, Dispatch held) => WaitAsync(
+        session,
+        shape,
+        held,
+        () =>
+        {
+            var isRouted = TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out _);
+            return (isRouted, dispatch);
+        });
+
+    // Tries again with every newer table.
+    private static async ValueTask<Dispatch> WaitAsync(Session session, StatementShape shape, Dispatch held, Func<(bool IsRouted, Dispatch Dispatch)> attempt)
     {
         var services = session.Services;
         var started = services.Time.GetTimestamp();
@@ -236,11 +277,14 @@ internal static class StatementDispatch
                     throw new ClientGoneException();
                 }
 
-                if (TryDispatch(session, shape, new KeyInput(text.Span, literals, parameters, session.Relay.Told), out var dispatch, out table))
+                var (isRouted, dispatch) = attempt();
+                if (isRouted)
                 {
                     cause.Note(session, shape, dispatch, services.Time.GetElapsedTime(started));
                     return dispatch;
                 }
+
+                table = dispatch.Table;
             }
         }
         finally

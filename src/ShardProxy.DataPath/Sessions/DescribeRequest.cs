@@ -1,6 +1,8 @@
 using System.Text;
+using ShardProxy.DataPath.Execution;
 using ShardProxy.DataPath.Routing;
 using ShardProxy.DataPath.Servers;
+using ShardProxy.Sql;
 using ShardProxy.Wire.Messages;
 
 namespace ShardProxy.DataPath.Sessions;
@@ -64,7 +66,7 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
 
         var server = session.OpenResults?.ServerFor(statement.Shape) is { } workspace
             ? await pipeline.UseAsync(workspace).ConfigureAwait(false)
-            : await pipeline.UseToDescribeAsync(statement.Shape).ConfigureAwait(false);
+            : await UseServerAsync(session, pipeline, statement.Shape).ConfigureAwait(false);
         await pipeline.LendAsync(server, statement.Shape).ConfigureAwait(false);
         if (kind == (byte)'S')
         {
@@ -84,6 +86,23 @@ internal sealed class DescribeRequest(Session session, ClientStatements names, S
         server.Owed.Enqueue(ReplyKind.DescribePortal, isHidden: false);
         MessageWriter.Target(server.Output, FrontendTag.Close, kind, portalName);
         server.Owed.Enqueue(ReplyKind.Close, isHidden: true);
+    }
+
+    /// <summary>
+    /// For a statement that is only parsed or described there: any node if each has all its tables, else the home node, which does. Waits while one of them
+    /// changes its placement.
+    /// </summary>
+    public static async ValueTask<ServerConnection> UseServerAsync(Session session, ServerPipeline pipeline, StatementShape shape)
+    {
+        if (StatementDispatch.IsChanging(session, shape))
+        {
+            // The replies so far must not wait with it.
+            await pipeline.DrainAsync().ConfigureAwait(false);
+            await StatementDispatch.UntilPlacedAsync(session, shape).ConfigureAwait(false);
+        }
+
+        return RelationResolver.AreEverywhere(session.Services.Holder.Current, shape, session.HasDefaultSearchPath)
+            ? await pipeline.UseAnyAsync().ConfigureAwait(false) : (await pipeline.UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
     }
 
     // Where all nodes' rows are the answer, each tells what they look like as it is run: what most drivers send behind a Bind is then one exchange. While rows

@@ -26,6 +26,7 @@ internal static class OwnValues
     public static async ValueTask<(StatementShape Shape, byte[]? Terminated)?> OfSimpleAsync(Session session, StatementShape shape, ReadOnlyMemory<byte> statement)
     {
         var text = statement;
+        await StatementDispatch.UntilPlacedAsync(session, shape).ConfigureAwait(false);
         if (Resolve(session, shape, text) is not { } resolved)
         {
             return null;

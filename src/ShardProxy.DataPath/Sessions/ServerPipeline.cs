@@ -278,11 +278,6 @@ internal sealed class ServerPipeline(Session session)
         return (await UseAsync(node, null).ConfigureAwait(false))!;
     }
 
-    /// <summary>For a statement that is only parsed or described there: any node if each has all its tables, else the home node, which does.</summary>
-    public async ValueTask<ServerConnection> UseToDescribeAsync(StatementShape shape) =>
-        RelationResolver.AreEverywhere(session.Services.Holder.Current, shape, session.HasDefaultSearchPath)
-            ? await UseAnyAsync().ConfigureAwait(false) : (await UseAsync(session.HomeNode, null).ConfigureAwait(false))!;
-
     /// <summary>
     /// A portal the client has not bound may be a cursor that SQL has declared: passes the request on to the server that would have it. False when
     /// tables are placed and it may be anywhere.
@@ -351,7 +346,7 @@ internal sealed class ServerPipeline(Session session)
             return;
         }
 
-        var server = await UseToDescribeAsync(statement.Shape).ConfigureAwait(false);
+        var server = await DescribeRequest.UseServerAsync(session, this, statement.Shape).ConfigureAwait(false);
         await LendAsync(server, statement.Shape).ConfigureAwait(false);
         Provide(server, statement);
     }

@@ -2,6 +2,7 @@ using NUnit.Framework;
 using ShardProxy.Model.Fleet;
 using ShardProxy.Model.Routing;
 using ShardProxy.Model.Topology;
+using static ShardProxy.TestKit.Wire.Frontend;
 
 namespace ShardProxy.Functional.Tests.DataPath;
 
@@ -52,6 +53,41 @@ internal sealed class ReplicatingTests : DataPathFixture
         Assert.That((await written).SqlState, Is.Null);
         Assert.That((await joined).SqlState, Is.Null);
         Assert.That((await inBlock.QueryAsync("COMMIT")).SqlState, Is.Null);
+    }
+
+    // A server that has only read a statement holds a lock on its table to the end of the transaction: the change would wait for whoever waits for the change.
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task AStatementThatIsOnlyParsedHoldsNoLockOnAChangingTable(bool isInBlock)
+    {
+        using var client = await Proxy.LoginAsync();
+        if (isInBlock)
+        {
+            Assert.That((await client.QueryAsync("BEGIN")).SqlState, Is.Null);
+        }
+
+        await Proxy.PublishAsync(t => Changing(t, true), DrainScope.None, Long);
+        try
+        {
+            await client.SendAsync(Parse("INSERT INTO c VALUES ($1, $2)"), DescribeStatement(), Flush());
+            using var deadline = new CancellationTokenSource(Long);
+            while (Proxy.Plane.Sessions().All(s => s.State != "held"))
+            {
+                deadline.Token.ThrowIfCancellationRequested();
+                await Task.Yield();
+            }
+
+            Assert.That(await DirectAsync(0, "SELECT mode FROM pg_locks WHERE relation = 'c'::regclass"), Is.Empty);
+        }
+        finally
+        {
+            await Proxy.PublishAsync(t => Changing(t, false), DrainScope.None, Long);
+        }
+
+        await client.SendAsync(Bind(values: ["7", "seven"]), Execute(), Sync());
+        var reply = await client.ReadUntilReadyAsync();
+        Assert.That(reply.SqlState, Is.Null);
+        Assert.That((await client.QueryAsync(isInBlock ? "ROLLBACK" : "DELETE FROM c WHERE code = 7")).SqlState, Is.Null);
     }
 
     private static RoutingTable Changing(RoutingTable table, bool isChanging) => new(
