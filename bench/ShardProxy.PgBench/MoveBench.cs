@@ -48,6 +48,7 @@ internal static class MoveBench
             moves.Add(seconds);
             copies.Add(copy);
             output(Invariant($"round {round + 1}: pipe {pipes[^1]:F2} s, copy {copy:F2} s, move {seconds:F2} s"));
+            await ToTheEndAsync(servers, cancellationToken);
             await servers.SettleAsync(Big, cancellationToken);
         }
 
@@ -98,9 +99,11 @@ internal static class MoveBench
         }
 
         // Load beside nothing, and beside the copy of the big range.
+        await ToTheEndAsync(servers, cancellationToken);
         var before = await RateAsync(TimeSpan.FromSeconds(8));
-        var copying = MoveAsync(servers, Big, cancellationToken);
+        var copying = MoveAsync(servers, Big, cancellationToken, isWatched: false);
         var during = await RateAsync(copying);
+        output(Invariant($"moved beside clients in {(await copying).Seconds:F1} s"));
         await stop.CancelAsync();
         await Task.WhenAll(clients);
         var stalls = (await servers.PgBench.AskAsync(servers.Proxy.Port, "shardproxy", "SHOW MIGRATIONS", cancellationToken)).Split('\n')
@@ -172,16 +175,18 @@ internal static class MoveBench
         .First(r => r[1] == table && (range is null || r[0] == range))[4];
 
     /// <summary>Moves the table's first range, or the given one, to the other node.</summary>
-    /// <returns>Seconds until the statement returned, and those of the copy.</returns>
-    private static async Task<(double Seconds, double Copy)> MoveAsync(ShardServers servers, string table, CancellationToken cancellationToken, string? range = null)
+    /// <returns>Seconds until the statement returned, and, if it is watched, those of the copy.</returns>
+    private static async Task<(double Seconds, double Copy)> MoveAsync(ShardServers servers, string table, CancellationToken cancellationToken, string? range = null, bool isWatched = true)
     {
         range ??= (await servers.RangesOfAsync(table, cancellationToken))[0];
         var to = await OwnerAsync(servers, table, cancellationToken, range) == "node1" ? "node2" : "node1";
         var time = Stopwatch.StartNew();
         var move = servers.ConsoleAsync($"MOVE RANGE {range} TO {to}", cancellationToken);
         var (began, ended) = (TimeSpan.Zero, TimeSpan.Zero);
-        while (table == Big && !move.IsCompleted && ended == TimeSpan.Zero)
+        while (table == Big && isWatched && !move.IsCompleted && ended == TimeSpan.Zero)
         {
+            // Each look is a process of its own on the machine that is measured.
+            await Task.Delay(TimeSpan.FromMilliseconds(50), cancellationToken);
             var state = (await servers.PgBench.AskAsync(servers.Proxy.Port, "shardproxy", "SHOW MIGRATIONS", cancellationToken)).Split('\n')[^1].Split('|')[5];
             began = began == TimeSpan.Zero && state == "copying" ? time.Elapsed : began;
             ended = began > TimeSpan.Zero && state != "copying" ? time.Elapsed : ended;
@@ -189,6 +194,19 @@ internal static class MoveBench
 
         await move;
         return (time.Elapsed.TotalSeconds, Math.Max(0.001, (ended - began).TotalSeconds));
+    }
+
+    /// <summary>Waits until the windows of all moves are closed and the rows that have gone are deleted: what follows is not measured beside that.</summary>
+    private static async Task ToTheEndAsync(ShardServers servers, CancellationToken cancellationToken)
+    {
+        var former = servers.NodePorts[await OwnerAsync(servers, Big, cancellationToken) == "node1" ? 1 : 0];
+        foreach (var (port, sql) in servers.NodePorts.Select(p => (p, "SELECT count(*) FROM pg_replication_slots")).Append((former, $"SELECT count(*) FROM (SELECT FROM {Big} LIMIT 1) r")))
+        {
+            while (await servers.PgBench.AskAsync(port, Servers.Database, sql, cancellationToken) != "0")
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(500), cancellationToken);
+            }
+        }
     }
 
     private static bool Row(string what, double figure, string goal, bool isMet)

@@ -55,8 +55,11 @@ public sealed record MigrationOptions
     /// <summary>Between two looks for a marker on the target.</summary>
     public TimeSpan MarkerPoll { get; init; } = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>Pages of a table in one COPY.</summary>
-    public int CopyChunkPages { get; init; } = 4096;
+    /// <summary>Pages of a table in one COPY: behind each the copy may rest.</summary>
+    public int CopyChunkPages { get; init; } = 512;
+
+    /// <summary>Pages of a table that verification reads at once, on each side: between them it rests.</summary>
+    public int VerifyChunkPages { get; init; } = 1024;
 
     /// <summary>COPYs at the same time.</summary>
     public int CopyParallelism { get; init; } = 2;
@@ -65,11 +68,12 @@ public sealed record MigrationOptions
     public long MaximumCopyRate { get; init; }
 
     /// <summary>
-    /// While clients keep the source busy the copy rests, at most so many times as long as it worked: 4 leaves it a fifth of the time. 0 never rests.
+    /// While clients keep source or target busy the copy and the verification rest, at most so many times as long as they worked: 9 leaves them a tenth of the time. 0 never
+    /// rests.
     /// </summary>
-    public double MaximumYield { get; init; } = 4;
+    public double MaximumYield { get; init; } = 9;
 
-    /// <summary>The copy pauses while a trivial query takes longer on the source; zero for no limit.</summary>
+    /// <summary>Copy and verification pause while a trivial query takes longer on the source or the target; zero for no limit.</summary>
     public TimeSpan MaximumSourceLatency { get; init; }
 
     /// <summary>The copy pauses while a physical standby of the source or the target is further behind; zero for no limit.</summary>

@@ -117,6 +117,9 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             context.Progress.EndCopy();
         }
 
+        await context.EnterAsync(MigrationState.Copying, "target gate", cancellationToken);
+        await GroupPreparation.CompleteTargetAsync(context, surveys, cancellationToken);
+
         // 4. Catch up.
         await context.EnterAsync(MigrationState.CatchingUp, "subscription", cancellationToken);
         await ApplyStream.SubscribeAsync(context, context.Source, context.Target, context.Names.Stream, isEnabled: true, cancellationToken);

@@ -50,8 +50,9 @@ internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
     /// <exception cref="ShardProxyException">SHP-633.</exception>
     public async Task VerifyAsync(NpgsqlConnection home, NpgsqlConnection target, Node node, CancellationToken cancellationToken)
     {
-        var original = await SumsAsync(home, $"WHERE {Owned(node)}", cancellationToken);
-        var copy = await SumsAsync(target, "", cancellationToken);
+        var rows = $"SELECT {new RowChecksum(Table, RowChecksum.NewNonce()).Hashes} FROM ONLY {Table.Name}";
+        var original = await SumsAsync(home, $"{rows} WHERE {Owned(node)}", cancellationToken);
+        var copy = await SumsAsync(target, rows, cancellationToken);
         if (!string.Equals(original, copy, StringComparison.Ordinal))
         {
             throw new ShardProxyException(ControlErrors.CopyMismatch(Table.Name.ToString()));
@@ -67,11 +68,11 @@ internal sealed record TableSpread(PlacedTable Table, TableGroup? Group)
         }
     }
 
-    private async Task<string?> SumsAsync(NpgsqlConnection connection, string where, CancellationToken cancellationToken)
+    private static async Task<string?> SumsAsync(NpgsqlConnection connection, string rowsSql, CancellationToken cancellationToken)
     {
         // Inside a savepoint or transaction of its own, the pinned settings end with it.
         await connection.RunAsync(RowChecksum.Pins.Replace("SET LOCAL", "SET", StringComparison.Ordinal), cancellationToken);
         return await connection.ScalarAsync<string>(
-            $"SELECT t::text FROM (SELECT {RowChecksum.Sums("r")} FROM (SELECT {RowChecksum.RowText(Table)} AS r FROM ONLY {Table.Name} {where}) x) t", cancellationToken);
+            $"SELECT t::text FROM (SELECT {RowChecksum.Sums} FROM ({rowsSql}) x) t", cancellationToken);
     }
 }

@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Diagnostics;
 using Npgsql;
+using ShardProxy.Control.Migration.Preparing;
 using ShardProxy.Control.Nodes;
 
 namespace ShardProxy.Control.Migration.Copying;
@@ -22,10 +22,16 @@ internal static class RangeCopier
             }
         }
 
-        await using var throttle = await CopyThrottle.StartAsync(context, cancellationToken);
+        await using var throttle = await MigrationThrottle.StartAsync(context, cancellationToken);
         var next = -1;
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await Task.WhenAll(Enumerable.Range(0, Math.Min(context.Options.CopyParallelism, chunks.Count)).Select(_ => WorkAsync()));
+        await using (var target = await context.Connections.OpenAsync(context.Target, cancellationToken))
+        {
+            // Who waits for its own commit on disk waits for all before it; it has to write something for that. The gate is shut already.
+            await target.RunAsync("SET synchronous_commit = local", cancellationToken);
+            await target.RunAsync(RangeGate.SetSql(context.Names, NodeSchema.GateClosed), cancellationToken);
+        }
 
         async Task WorkAsync()
         {
@@ -36,9 +42,14 @@ internal static class RangeCopier
                 await source.RunAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", failed.Token);
                 await source.RunAsync($"SET TRANSACTION SNAPSHOT '{snapshot}'", failed.Token);
                 await target.RunAsync(context.Names.PassSql, failed.Token);
+
+                // All is made durable at the end: not waiting for each chunk lets them be small.
+                await target.RunAsync("SET synchronous_commit = off", failed.Token);
+                var pace = throttle.NewPace();
                 for (var i = Interlocked.Increment(ref next); i < chunks.Count; i = Interlocked.Increment(ref next))
                 {
-                    await CopyChunkAsync(context, source, target, chunks[i].Table, chunks[i].Chunk, throttle, failed.Token);
+                    await CopyChunkAsync(context, source, target, chunks[i].Table, chunks[i].Chunk, pace, failed.Token);
+                    await pace.KeepAsync(0, isWhole: true, failed.Token);
                 }
             }
             catch
@@ -50,18 +61,18 @@ internal static class RangeCopier
     }
 
     private static Task CopyChunkAsync(
-        MigrationContext context, NpgsqlConnection source, NpgsqlConnection target, MigrationTable table, string chunk, CopyThrottle throttle, CancellationToken cancellationToken)
+        MigrationContext context, NpgsqlConnection source, NpgsqlConnection target, MigrationTable table, string chunk, MigrationThrottle.Pace pace, CancellationToken cancellationToken)
     {
         var from = $"COPY (SELECT {table.WritableColumns} FROM ONLY {table.Sql} WHERE {chunk} AND {table.Predicate()}) TO STDOUT";
         var to = $"COPY {table.Sql} ({table.WritableColumns}) FROM STDIN";
         return table.CanCopyBinary
-            ? PipeBinaryAsync(source, from, target, to, context.Progress.AddCopied, throttle, cancellationToken)
-            : PipeTextAsync(source, from, target, to, context.Progress.AddCopied, throttle, cancellationToken);
+            ? PipeBinaryAsync(source, from, target, to, context.Progress.AddCopied, pace, cancellationToken)
+            : PipeTextAsync(source, from, target, to, context.Progress.AddCopied, pace, cancellationToken);
     }
 
     /// <summary>Pipes one COPY into another in binary form; a failure on either side ends both and writes nothing.</summary>
     public static async Task PipeBinaryAsync(
-        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CopyThrottle? throttle, CancellationToken cancellationToken)
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, MigrationThrottle.Pace? pace, CancellationToken cancellationToken)
     {
         var counter = new BinaryCopyRowCounter();
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
@@ -72,17 +83,15 @@ internal static class RangeCopier
             try
             {
                 int read;
-                var (worked, since) = (TimeSpan.Zero, Stopwatch.GetTimestamp());
                 while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
                 {
                     var before = counter.Rows;
                     counter.Add(buffer.AsSpan(0, read));
                     await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
                     copied(counter.Rows - before);
-                    if (throttle is not null)
+                    if (pace is not null)
                     {
-                        worked = await throttle.PaceAsync(read, worked + Stopwatch.GetElapsedTime(since), cancellationToken);
-                        since = Stopwatch.GetTimestamp();
+                        await pace.KeepAsync(read, isWhole: false, cancellationToken);
                     }
                 }
             }
@@ -101,7 +110,7 @@ internal static class RangeCopier
 
     /// <summary>The same in text form, for types whose binary form names OIDs of one server.</summary>
     public static async Task PipeTextAsync(
-        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, CopyThrottle? throttle, CancellationToken cancellationToken)
+        NpgsqlConnection source, string from, NpgsqlConnection target, string to, Action<long> copied, MigrationThrottle.Pace? pace, CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
@@ -112,17 +121,15 @@ internal static class RangeCopier
             try
             {
                 int read;
-                var (worked, since) = (TimeSpan.Zero, Stopwatch.GetTimestamp());
                 while ((read = await reader.ReadAsync(buffer.AsMemory(0, BufferBytes), cancellationToken)) > 0)
                 {
                     await writer.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
 
                     // In text form a line feed inside a value is written as \n, so the bare ones are row ends.
                     copied(buffer.AsSpan(0, read).Count((byte)'\n'));
-                    if (throttle is not null)
+                    if (pace is not null)
                     {
-                        worked = await throttle.PaceAsync(read, worked + Stopwatch.GetElapsedTime(since), cancellationToken);
-                        since = Stopwatch.GetTimestamp();
+                        await pace.KeepAsync(read, isWhole: false, cancellationToken);
                     }
                 }
             }

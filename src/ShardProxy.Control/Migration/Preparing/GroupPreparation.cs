@@ -7,7 +7,7 @@ namespace ShardProxy.Control.Migration.Preparing;
 
 /// <summary>
 /// DESIGN section 6, step 2. Preflight, list of objects, ghost barrier, both gates (the source's open, the target's closed), leftovers on the
-/// target cleared behind its closed gate. All strong table locks of a migration fall here.
+/// target cleared behind its closed gate. All strong table locks of a migration fall here, but for the one behind the copy.
 /// </summary>
 internal static class GroupPreparation
 {
@@ -59,17 +59,15 @@ internal static class GroupPreparation
         await RangeGate.CreateSequenceAsync(context, context.Target, isOpen: false, cancellationToken);
         await RangeGate.CreateSequenceAsync(context, context.Source, isOpen: true, cancellationToken);
         await Task.WhenAll(
-            GateAsync(context.Target),
-            GateAsync(context.Source));
-
-        async Task GateAsync(Model.Topology.Node node)
-        {
-            foreach (var survey in surveys)
-            {
-                await RangeGate.CreateTriggersAsync(context, node, survey, cancellationToken);
-            }
-        }
+            GateAsync(context, surveys, context.Target, GatePart.AllButInserts, cancellationToken),
+            GateAsync(context, surveys, context.Source, GatePart.All, cancellationToken));
     }
+
+    /// <summary>
+    /// Completes the target's gate behind the copy. Up to here nobody has reason to insert rows of the range there, the range's owner being another; verification finds any.
+    /// </summary>
+    public static Task CompleteTargetAsync(MigrationContext context, ImmutableArray<TableSurvey> surveys, CancellationToken cancellationToken) =>
+        GateAsync(context, surveys, context.Target, GatePart.Inserts, cancellationToken);
 
     /// <summary>Behind the closed gate: whatever lies on the target in this range is not the range's truth and goes.</summary>
     public static async Task ClearTargetAsync(MigrationContext context, CancellationToken cancellationToken)
@@ -78,5 +76,14 @@ internal static class GroupPreparation
         await cleaner.PermitAsync(cancellationToken);
         await cleaner.CleanAsync(isThrottled: false, cancellationToken);
         await cleaner.ForbidAsync(cancellationToken);
+    }
+
+    private static async Task GateAsync(
+        MigrationContext context, ImmutableArray<TableSurvey> surveys, Model.Topology.Node node, GatePart part, CancellationToken cancellationToken)
+    {
+        foreach (var survey in surveys)
+        {
+            await RangeGate.CreateTriggersAsync(context, node, survey, part, cancellationToken);
+        }
     }
 }

@@ -21,8 +21,8 @@ internal static class RangeGate
             cancellationToken);
     }
 
-    /// <summary>Creates all triggers on one table in one transaction.</summary>
-    public static async Task CreateTriggersAsync(MigrationContext context, Node node, TableSurvey survey, CancellationToken cancellationToken)
+    /// <summary>Creates the triggers of that part on one table in one transaction, and has its changes carry what a stream needs.</summary>
+    public static async Task CreateTriggersAsync(MigrationContext context, Node node, TableSurvey survey, GatePart part, CancellationToken cancellationToken)
     {
         long sequenceOid;
         await using (var connection = await context.Connections.OpenAsync(node, cancellationToken))
@@ -44,8 +44,12 @@ internal static class RangeGate
             Row("a", "AFTER");
         }
 
-        Add("t", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.refuse_truncate()");
-        if (survey.RestoreIdentity(node.Id == context.Source.Id) is not null)
+        if (part != GatePart.Inserts)
+        {
+            Add("t", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.refuse_truncate()");
+        }
+
+        if (part != GatePart.Inserts && survey.RestoreIdentity(node.Id == context.Source.Id) is not null)
         {
             sql.Append($"ALTER TABLE ONLY {table.Sql} REPLICA IDENTITY FULL;");
         }
@@ -54,7 +58,16 @@ internal static class RangeGate
 
         void Row(string suffix, string when)
         {
-            Add(suffix + "i", when + " INSERT", $"FOR EACH ROW WHEN ({inserted}) {call}");
+            if (part != GatePart.AllButInserts)
+            {
+                Add(suffix + "i", when + " INSERT", $"FOR EACH ROW WHEN ({inserted}) {call}");
+            }
+
+            if (part == GatePart.Inserts)
+            {
+                return;
+            }
+
             Add(suffix + "d", when + " DELETE", $"FOR EACH ROW WHEN ({deleted}) {call}");
             Add(suffix + "u", when + " UPDATE", $"FOR EACH ROW WHEN ({deleted} OR {inserted}) {call}");
         }
@@ -107,4 +120,15 @@ internal static class RangeGate
             await TableDdl.RunAsync(context, node, sql.ToString(), cancellationToken);
         }
     }
+}
+
+/// <summary>The gate's triggers on a table, or some of them.</summary>
+internal enum GatePart
+{
+    All,
+
+    /// <summary>What the target has while rows are copied to it: behind a BEFORE INSERT trigger PostgreSQL's COPY inserts them one by one.</summary>
+    AllButInserts,
+
+    Inserts,
 }

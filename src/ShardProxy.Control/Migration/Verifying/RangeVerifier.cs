@@ -1,6 +1,7 @@
 using System.Numerics;
 using Npgsql;
 using ShardProxy.Control.Migration.CatchingUp;
+using ShardProxy.Control.Migration.Copying;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
 
@@ -19,10 +20,13 @@ internal static class RangeVerifier
     public static async Task VerifyAsync(MigrationContext context, Markers markers, CancellationToken cancellationToken)
     {
         await using var snapshots = await AlignedSnapshots.TakeAsync(context, markers, cancellationToken);
+        await using var throttle = await MigrationThrottle.StartAsync(context, cancellationToken);
+        var nonce = RowChecksum.NewNonce();
         foreach (var table in context.Tables)
         {
-            var here = SumsAsync(snapshots.Source, table, cancellationToken);
-            var there = SumsAsync(snapshots.Target, table, cancellationToken);
+            var rows = RowsSql(table, nonce);
+            var here = SumsAsync(context, snapshots.Source, table, rows, throttle.NewPace(), cancellationToken);
+            var there = SumsAsync(context, snapshots.Target, table, rows, throttle.NewPace(), cancellationToken);
             await Task.WhenAll(here, there);
             var (source, target) = (await here, await there);
             foreach (var chunk in source.Keys.Union(target.Keys).Order())
@@ -31,7 +35,7 @@ internal static class RangeVerifier
                 if (expected != target.GetValueOrDefault(chunk))
                 {
                     throw new ShardProxyException(ControlErrors.VerificationFailed(
-                        table.Table.Name.ToString(), await DescribeAsync(snapshots, table, chunk, cancellationToken)));
+                        table.Table.Name.ToString(), await DescribeAsync(snapshots, table, rows, chunk, cancellationToken)));
                 }
 
                 context.Progress.AddVerified(expected.Rows);
@@ -39,20 +43,32 @@ internal static class RangeVerifier
         }
     }
 
-    private static async Task<Dictionary<long, ChunkSum>> SumsAsync(NpgsqlConnection connection, MigrationTable table, CancellationToken cancellationToken)
+    // The table is read a few pages at a time, each in its place: what is cut by pages here is put together by keys.
+    private static async Task<Dictionary<long, ChunkSum>> SumsAsync(
+        MigrationContext context, NpgsqlConnection connection, MigrationTable table, string rowsSql, MigrationThrottle.Pace pace, CancellationToken cancellationToken)
     {
-        var sql = $"SELECT h >> {Shift(table)}, {RowChecksum.Sums("r")} FROM ({RowsSql(table)}) t GROUP BY 1";
-        var rows = await connection.RowsAsync(
-            sql,
-            r => (Chunk: r.GetInt64(0), Sum: new ChunkSum(r.GetInt64(1), r.GetFieldValue<BigInteger>(2), r.GetFieldValue<BigInteger>(3))),
-            cancellationToken);
-        return rows.ToDictionary(r => r.Chunk, r => r.Sum);
+        var sums = new Dictionary<long, ChunkSum>();
+        foreach (var pages in PageChunks.Cut(await PageChunks.CountPagesAsync(connection, table, cancellationToken), context.Options.VerifyChunkPages))
+        {
+            var sql = $"SELECT h >> {Shift(table)}, {RowChecksum.Sums} FROM ({rowsSql} AND {pages}) t GROUP BY 1";
+            foreach (var (chunk, sum) in await connection.RowsAsync(
+                sql,
+                r => (r.GetInt64(0), new ChunkSum(r.GetInt64(1), r.GetFieldValue<BigInteger>(2), r.GetFieldValue<BigInteger>(3))),
+                cancellationToken))
+            {
+                sums[chunk] = sums.GetValueOrDefault(chunk).Plus(sum);
+            }
+
+            await pace.KeepAsync(0, isWhole: true, cancellationToken);
+        }
+
+        return sums;
     }
 
     // Key hashes stand for the keys: an error never shows values.
-    private static async Task<string> DescribeAsync(AlignedSnapshots snapshots, MigrationTable table, long chunk, CancellationToken cancellationToken)
+    private static async Task<string> DescribeAsync(AlignedSnapshots snapshots, MigrationTable table, string rowsSql, long chunk, CancellationToken cancellationToken)
     {
-        var sql = $"SELECT h, pg_catalog.hashtextextended(r, 0) FROM ({RowsSql(table)}) t WHERE h >> {Shift(table)} = {chunk}";
+        var sql = $"SELECT h, a FROM ({rowsSql}) t WHERE h >> {Shift(table)} = {chunk}";
         var source = await snapshots.Source.RowsAsync(sql, r => (Key: r.GetInt64(0), Row: r.GetInt64(1)), cancellationToken);
         var target = await snapshots.Target.RowsAsync(sql, r => (Key: r.GetInt64(0), Row: r.GetInt64(1)), cancellationToken);
         var surplus = new Dictionary<(long Key, long Row), int>();
@@ -65,8 +81,8 @@ internal static class RangeVerifier
             + $"key hashes: {string.Join(", ", keys.Take(ReportedRows))}{(keys.Count > ReportedRows ? ", …" : "")}.";
     }
 
-    private static string RowsSql(MigrationTable table) =>
-        $"SELECT {table.Hash} AS h, {RowChecksum.RowText(table.Table)} AS r FROM ONLY {table.Sql} WHERE {table.Predicate()}";
+    private static string RowsSql(MigrationTable table, string nonce) =>
+        $"SELECT {table.Hash} AS h, {new RowChecksum(table.Table, nonce).Hashes} FROM ONLY {table.Sql} WHERE {table.Predicate()}";
 
     /// <summary>Cuts the range into at most 1,024 (or one more) slices of the key space.</summary>
     private static int Shift(MigrationTable table)
@@ -74,5 +90,8 @@ internal static class RangeVerifier
         return Math.Max(0, 128 - (int)UInt128.LeadingZeroCount(table.HashWidth) - LargestChunkBits);
     }
 
-    private readonly record struct ChunkSum(long Rows, BigInteger First, BigInteger Second);
+    private readonly record struct ChunkSum(long Rows, BigInteger First, BigInteger Second)
+    {
+        public ChunkSum Plus(ChunkSum other) => new(Rows + other.Rows, First + other.First, Second + other.Second);
+    }
 }

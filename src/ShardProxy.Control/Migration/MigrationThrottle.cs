@@ -1,23 +1,25 @@
 using System.Diagnostics;
 using Npgsql;
 using ShardProxy.Control.Nodes;
+using ShardProxy.Model.Topology;
 
-namespace ShardProxy.Control.Migration.Copying;
+namespace ShardProxy.Control.Migration;
 
 /// <summary>
-/// Keeps a copy from being felt. It looks at the source a few times a second: how many clients are at work there, how long a trivial query takes, how far standbys are behind.
-/// The copiers rest in proportion to how long they worked, the longer the busier the source is, and not at all on an idle one.
+/// Keeps a copy and a verification from being felt. It looks at source and target many times a second: how many clients are at work there, how long a trivial query takes,
+/// how far standbys are behind. Who copies or reads rests in proportion to how long it worked, the longer the busier the busier of the two is, and not at all on idle ones.
 /// </summary>
 /// <remarks>Resting in the middle of a COPY is safe: the source's backend waits in its send, with no lock but ACCESS SHARE.</remarks>
-internal sealed class CopyThrottle : IAsyncDisposable
+internal sealed class MigrationThrottle : IAsyncDisposable
 {
-    // One active client keeps about one processor: from two on the copy rests as long as it may.
-    private const double YieldPerClient = 2;
+    // On average at work: from so many on the work rests as long as it may.
+    private const double ManyClients = 1;
     private const double Smoothing = 0.25;
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LagInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan LongPiece = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(250);
     private readonly MigrationContext _context;
     private readonly CancellationTokenSource _stop = new();
@@ -29,53 +31,40 @@ internal sealed class CopyThrottle : IAsyncDisposable
     private long _budgetFrom;
     private long _budgetSpent;
 
-    private CopyThrottle(MigrationContext context)
+    private MigrationThrottle(MigrationContext context)
     {
         _context = context;
         _budgetFrom = context.Time.GetTimestamp();
     }
 
-    /// <summary>How many times as long as it worked the copy rests at present.</summary>
-    public double Yield => Math.Min(_context.Options.MaximumYield, Volatile.Read(ref _active) * YieldPerClient);
+    /// <summary>How many times as long as it worked the work rests at present.</summary>
+    public double Yield => _context.Options.MaximumYield * Math.Min(1, Volatile.Read(ref _active) / ManyClients);
 
     /// <summary>Begins to look. The first look is over when this returns.</summary>
-    public static async Task<CopyThrottle> StartAsync(MigrationContext context, CancellationToken cancellationToken)
+    public static async Task<MigrationThrottle> StartAsync(MigrationContext context, CancellationToken cancellationToken)
     {
-        var throttle = new CopyThrottle(context);
+        var throttle = new MigrationThrottle(context);
         await throttle.LookAsync(isFirst: true, cancellationToken);
         throttle._looking = throttle.KeepLookingAsync(throttle._stop.Token);
         return throttle;
     }
 
-    /// <summary>To be called by a copier behind each piece; returns when the next may be copied.</summary>
-    /// <param name="bytes">Size of the piece.</param>
-    /// <param name="worked">How long the copier has worked since it last rested; set to zero when it has.</param>
-    /// <param name="cancellationToken">Ends the rest.</param>
-    /// <returns>What is left of <paramref name="worked"/>.</returns>
-    public async ValueTask<TimeSpan> PaceAsync(int bytes, TimeSpan worked, CancellationToken cancellationToken)
-    {
-        while (_isPaused)
-        {
-            await Task.Delay(Pause, _context.Time, cancellationToken);
-        }
-
-        var rest = worked * Yield;
-        var owed = Owed(bytes);
-        var longest = rest > owed ? rest : owed;
-        if (longest < ShortestRest)
-        {
-            return worked;
-        }
-
-        await Task.Delay(longest < LongestRest || owed >= longest ? longest : LongestRest, _context.Time, cancellationToken);
-        return TimeSpan.Zero;
-    }
+    /// <summary>For one that works: its work counts from here on.</summary>
+    public Pace NewPace() => new(this);
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _looking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
+    }
+
+    private async ValueTask WaitOutPauseAsync(CancellationToken cancellationToken)
+    {
+        while (_isPaused)
+        {
+            await Task.Delay(Pause, _context.Time, cancellationToken);
+        }
     }
 
     // By the rate asked for, the time that what was copied should have taken beyond what it took.
@@ -140,15 +129,21 @@ internal sealed class CopyThrottle : IAsyncDisposable
             WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_catalog.pg_backend_pid() AND wait_event_type IS DISTINCT FROM 'Client'
               AND application_name NOT LIKE 'shardproxy/migration/%' AND application_name NOT LIKE 'shardproxy/%/control'
             """;
-        await using var connection = await _context.Connections.OpenAsync(_context.Source, cancellationToken);
-        var started = Stopwatch.GetTimestamp();
-        var active = await connection.ScalarAsync<long>(ActiveClients, cancellationToken);
-        var took = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        var looks = await Task.WhenAll(LookAtAsync(_context.Source), LookAtAsync(_context.Target));
+        var (active, took) = (looks.Max(l => l.Active), looks.Max(l => l.TookMs));
         Volatile.Write(ref _active, isFirst ? active : _active + (Smoothing * (active - _active)));
         _latencyMs = isFirst ? took : _latencyMs + (Smoothing * (took - _latencyMs));
+
+        async Task<(long Active, double TookMs)> LookAtAsync(Node node)
+        {
+            await using var connection = await _context.Connections.OpenAsync(node, cancellationToken);
+            var started = Stopwatch.GetTimestamp();
+            var clients = await connection.ScalarAsync<long>(ActiveClients, cancellationToken);
+            return (clients, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        }
     }
 
-    private async Task<bool> IsBehindAsync(Model.Topology.Node node, CancellationToken cancellationToken)
+    private async Task<bool> IsBehindAsync(Node node, CancellationToken cancellationToken)
     {
         // Logical receivers, ours among them, are no standbys.
         const string Behind = """
@@ -159,5 +154,45 @@ internal sealed class CopyThrottle : IAsyncDisposable
             """;
         await using var connection = await _context.Connections.OpenAsync(node, cancellationToken);
         return await connection.ScalarAsync<bool>(Behind, cancellationToken, (long)_context.Options.MaximumReplicaLag.TotalMilliseconds);
+    }
+
+    /// <summary>How one copier or reader keeps to the throttle. Not for several threads.</summary>
+    internal sealed class Pace(MigrationThrottle throttle)
+    {
+        private TimeSpan _worked;
+        private long _since = Stopwatch.GetTimestamp();
+
+        /// <summary>
+        /// To be called behind each piece of work; returns when the next may begin. Only a whole piece's time is work's: in the middle of a COPY the servers work on while this
+        /// side rests, into their buffers. So a rest there is for long ones.
+        /// </summary>
+        /// <param name="copied">How many bytes it copied.</param>
+        /// <param name="isWhole">Nothing of it is left to do on any server.</param>
+        /// <param name="cancellationToken">Ends the rest.</param>
+        public async ValueTask KeepAsync(int copied, bool isWhole, CancellationToken cancellationToken)
+        {
+            _worked += Stopwatch.GetElapsedTime(_since);
+            await throttle.WaitOutPauseAsync(cancellationToken);
+            var owed = throttle.Owed(copied);
+            var rests = isWhole || _worked > LongPiece;
+
+            // In slices: once the clients have gone the rest is over.
+            for (var rested = TimeSpan.Zero; ;)
+            {
+                var rest = rests ? _worked * throttle.Yield : TimeSpan.Zero;
+                var left = (rest > owed ? rest : owed) - rested;
+                if (left < ShortestRest)
+                {
+                    _worked = rests && rested > TimeSpan.Zero ? TimeSpan.Zero : _worked;
+                    break;
+                }
+
+                var slice = left < LongestRest ? left : LongestRest;
+                await Task.Delay(slice, throttle._context.Time, cancellationToken);
+                rested += slice;
+            }
+
+            _since = Stopwatch.GetTimestamp();
+        }
     }
 }
