@@ -46,7 +46,7 @@ public sealed class ControlPlane : IAsyncDisposable
     private readonly RangeSplitter _ranges;
     private readonly InDoubtResolver _inDoubt;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _rounds = new(1, 1);
+    private readonly SemaphoreSlim _renewing = new(1, 1);
     private readonly Lock _lock = new();
     private volatile CatalogLease? _lease;
     private int _changing;
@@ -126,13 +126,13 @@ public sealed class ControlPlane : IAsyncDisposable
 
         await _schema.RefreshAsync(cancellationToken);
         _background = Task.WhenAll(
-            _options.Migration.Shadow is { } shadow ? EveryAsync(FleetInterval, ct => new Migration.ShadowReading.ShadowRelay(_store, shadow).RoundAsync(IsLeading, ct), isRound: false) : Task.CompletedTask,
+            _options.Migration.Shadow is { } shadow ? EveryAsync(FleetInterval, ct => new Migration.ShadowReading.ShadowRelay(_store, shadow).RoundAsync(IsLeading, ct)) : Task.CompletedTask,
             _options.ReadAhead is { } ahead ? new FreshnessPoller(ahead.Board, ahead.Current, _connections).RunAsync(_stop.Token) : Task.CompletedTask,
-            EveryAsync(_options.Lease / 3, RenewLeaseAsync),
+            EveryAsync(_options.Lease / 3, RenewLeaseAsync, isRenewal: true),
             EveryAsync(_options.InDoubtInterval, ct => WhenLeadingAsync(_inDoubt.ResolveAsync, ct)),
-            EveryAsync(_options.DriftInterval, CompareNodesAsync, isRound: false),
-            EveryAsync(FleetInterval, ct => WhenLeadingAsync(_expulsion.RoundAsync, ct), isRound: false),
-            EveryAsync(_options.WatchInterval, WatchNodesAsync, isRound: false),
+            EveryAsync(_options.DriftInterval, CompareNodesAsync),
+            EveryAsync(FleetInterval, ct => WhenLeadingAsync(_expulsion.RoundAsync, ct)),
+            EveryAsync(_options.WatchInterval, WatchNodesAsync),
             EveryAsync(_options.KeyLearningInterval, ct => WhenLeadingAsync(new KeyScaleLearner(_catalog, _connections, _fleet).LearnAsync, ct)));
     }
 
@@ -256,8 +256,8 @@ public sealed class ControlPlane : IAsyncDisposable
             _isSuspended = true;
         }
 
-        // A round under way may be renewing the lease.
-        await _rounds.WaitAsync(cancellationToken);
+        // It may be being renewed.
+        await _renewing.WaitAsync(cancellationToken);
         try
         {
             if (_lease is { } lease)
@@ -273,7 +273,7 @@ public sealed class ControlPlane : IAsyncDisposable
         }
         finally
         {
-            _rounds.Release();
+            _renewing.Release();
         }
     }
 
@@ -336,7 +336,7 @@ public sealed class ControlPlane : IAsyncDisposable
 
         await _connections.DisposeAsync();
         _stop.Dispose();
-        _rounds.Dispose();
+        _renewing.Dispose();
     }
 
     private Task<MoveResult> MoveForGoodAsync(int rangeId, string node, CancellationToken cancellationToken) =>
@@ -460,16 +460,16 @@ public sealed class ControlPlane : IAsyncDisposable
         return 0;
     }
 
-    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run, bool isRound = true)
+    private async Task EveryAsync(TimeSpan interval, Func<CancellationToken, Task<int>> run, bool isRenewal = false)
     {
         using var timer = new PeriodicTimer(interval, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                if (isRound)
+                if (isRenewal)
                 {
-                    await _rounds.WaitAsync(_stop.Token);
+                    await _renewing.WaitAsync(_stop.Token);
                 }
 
                 try
@@ -485,9 +485,9 @@ public sealed class ControlPlane : IAsyncDisposable
                 }
                 finally
                 {
-                    if (isRound)
+                    if (isRenewal)
                     {
-                        _rounds.Release();
+                        _renewing.Release();
                     }
                 }
             }

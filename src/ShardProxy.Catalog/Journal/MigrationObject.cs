@@ -20,6 +20,9 @@ public enum MigrationObjectKind
 
     /// <summary>Marker rows of the migration.</summary>
     Markers,
+
+    /// <summary>A secondary index that is not there while rows are copied; the detail is its definition.</summary>
+    DeferredIndex,
 }
 
 /// <summary>One object, listed before it is created, so that whoever finds the journal knows all there may be.</summary>

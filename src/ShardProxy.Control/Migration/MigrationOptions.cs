@@ -64,6 +64,9 @@ public sealed record MigrationOptions
     /// <summary>COPYs at the same time.</summary>
     public int CopyParallelism { get; init; } = 2;
 
+    /// <summary>Where the target has no rows of a table yet and so many are to come, its secondary indexes are made behind the copy.</summary>
+    public long DeferredIndexesFromRows { get; init; } = 10_000;
+
     /// <summary>Bytes a second of one move's copy; 0 for no limit of its own.</summary>
     public long MaximumCopyRate { get; init; }
 

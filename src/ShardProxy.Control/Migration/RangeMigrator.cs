@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ShardProxy.Catalog;
 using ShardProxy.Catalog.Journal;
 using ShardProxy.Control.Migration.CatchingUp;
@@ -101,9 +102,10 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
         await GroupPreparation.BuildAsync(context, surveys, cancellationToken);
         await context.EnterAsync(MigrationState.Preparing, "leftovers", cancellationToken);
         await GroupPreparation.ClearTargetAsync(context, cancellationToken);
+        var absent = await DeferredIndexes.DropAsync(context, surveys, cancellationToken);
 
         // Nobody changes the tables until the range is where it goes.
-        await using var hold = await TableHold.TakeAsync(context, cancellationToken);
+        await using var hold = await TableHold.TakeAsync(context, absent, cancellationToken);
 
         // 3. Slot, then snapshot, then copy.
         await context.EnterAsync(MigrationState.Copying, "slot", cancellationToken);
@@ -117,6 +119,8 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             context.Progress.EndCopy();
         }
 
+        await context.EnterAsync(MigrationState.Copying, "indexes", cancellationToken);
+        await context.WithinAsync(context.Options.CopyDeadline, "indexes", ct => DeferredIndexes.MakeAsync(context, ct), cancellationToken);
         await context.EnterAsync(MigrationState.Copying, "target gate", cancellationToken);
         await GroupPreparation.CompleteTargetAsync(context, surveys, cancellationToken);
 
@@ -160,7 +164,7 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
     {
         await context.EnterAsync(MigrationState.CatchingUp, "rollback", cancellationToken, r => r with { IsBackward = true });
         await context.Catalog.TryUpdateAsync(s => s.FindMove(context.Id) is { } m ? s.WithMove(context.Id, m with { Phase = MovePhase.Ghosts }) : null, cancellationToken);
-        await using var hold = await TableHold.TakeAsync(context, cancellationToken);
+        await using var hold = await TableHold.TakeAsync(context, ImmutableHashSet<string>.Empty, cancellationToken);
         await using var markers = await Markers.OpenAsync(context, cancellationToken);
         await context.WithinAsync(context.Options.CatchUpDeadline, "catch up", ct => CatchUpAsync(markers, ct), cancellationToken);
         await context.EnterAsync(MigrationState.Verifying, "rollback checksums", cancellationToken);

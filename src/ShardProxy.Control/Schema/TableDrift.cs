@@ -38,14 +38,30 @@ internal static class TableDrift
             WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped)
         """;
 
+    /// <summary>What <see cref="CompareAsync"/> calls an index of that name, which SQL has quoted where it must be.</summary>
+    public static string IndexPart(string quotedName) => $"index {quotedName}";
+
     /// <summary>What differs, in words, sorted; empty when nothing does.</summary>
+    /// <param name="table">The table.</param>
+    /// <param name="firstNode">One node.</param>
+    /// <param name="first">On it.</param>
+    /// <param name="secondNode">The other.</param>
+    /// <param name="second">On it.</param>
+    /// <param name="cancellationToken">Ends the comparison.</param>
+    /// <param name="absent">Parts that the second node is known not to have for now; null for none.</param>
     public static async Task<List<string>> CompareAsync(
-        QualifiedName table, Node firstNode, NpgsqlConnection first, Node secondNode, NpgsqlConnection second, CancellationToken cancellationToken)
+        QualifiedName table,
+        Node firstNode,
+        NpgsqlConnection first,
+        Node secondNode,
+        NpgsqlConnection second,
+        CancellationToken cancellationToken,
+        IReadOnlySet<string>? absent = null)
     {
         var here = await PartsAsync(first, table, cancellationToken);
         var there = await PartsAsync(second, table, cancellationToken);
         var differences = new List<string>();
-        foreach (var part in here.Keys.Union(there.Keys).Order(StringComparer.Ordinal))
+        foreach (var part in here.Keys.Union(there.Keys).Where(p => absent?.Contains(p) != true).Order(StringComparer.Ordinal))
         {
             if (!there.TryGetValue(part, out var other))
             {

@@ -24,10 +24,12 @@ internal sealed class ControlHarness : IAsyncDisposable
     public const string Tables = """
         CREATE TABLE account (id bigint PRIMARY KEY, balance bigint NOT NULL, note text);
         CREATE TABLE history (account_id bigint NOT NULL, delta bigint NOT NULL, at timestamptz DEFAULT now(), token text);
+        CREATE INDEX account_note ON account (lower(note)) WHERE id > 0;
+        CREATE INDEX history_account ON history (account_id);
         """;
 
     /// <summary>Clean-up follows the cutover at once.</summary>
-    public static readonly MigrationOptions Plain = new() { RollbackWindow = TimeSpan.Zero };
+    public static readonly MigrationOptions Plain = new() { RollbackWindow = TimeSpan.Zero, DeferredIndexesFromRows = 0 };
 
     private readonly NpgsqlDataSource[] _sources;
 
@@ -170,6 +172,11 @@ internal sealed class ControlHarness : IAsyncDisposable
                         WHERE NOT EXISTS (SELECT FROM pg_subscription s WHERE o.roname = 'pg_' || s.oid) AND roname LIKE 'pg\_%') t(what)
                 """;
             Assert.That(await ScalarAsync<string>(node.Id, Left), Is.Null, $"left on {node.Name}");
+            const string LostIndexes = """
+                SELECT string_agg(x.name, ', ') FROM (VALUES ('account', 'account_note'), ('history', 'history_account')) AS x(tab, name)
+                WHERE to_regclass(x.tab) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(x.name) AND i.indisvalid)
+                """;
+            Assert.That(await ScalarAsync<string>(node.Id, LostIndexes), Is.Null, $"indexes lost on {node.Name}");
             var table = Fleet.Table;
             foreach (var placed in table.Tables.Where(t => t.Placement == TablePlacement.Sharded))
             {

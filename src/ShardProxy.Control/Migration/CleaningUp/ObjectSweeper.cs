@@ -1,5 +1,6 @@
 using Npgsql;
 using ShardProxy.Catalog.Journal;
+using ShardProxy.Control.Migration.Copying;
 using ShardProxy.Control.Migration.Preparing;
 using ShardProxy.Control.Nodes;
 using ShardProxy.Model.Errors;
@@ -19,6 +20,7 @@ internal static class ObjectSweeper
         await EndSessionsAsync(context, context.Target, cancellationToken);
         await DropStreamsAsync(context, _ => true, cancellationToken);
         await ForEachAsync(MigrationObjectKind.GhostRows, o => CleanGhostsAsync(context, o, isThrottled, cancellationToken));
+        await DeferredIndexes.MakeAsync(context, cancellationToken);
         await context.Journal.WriteAsync(r => r with { Objects = r.Objects.RemoveAll(IsStreamOrGhosts), UpdatedAt = context.Time.GetUtcNow() }, cancellationToken);
         await Task.WhenAll(Objects(context, MigrationObjectKind.GateTriggers).GroupBy(o => o.NodeId).Select(DropTriggersAsync));
         await ForEachAsync(MigrationObjectKind.GateSequence, o => RunAsync(context, o, $"DROP SEQUENCE IF EXISTS {o.Name}", cancellationToken));

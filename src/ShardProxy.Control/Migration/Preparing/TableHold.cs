@@ -18,7 +18,10 @@ internal sealed class TableHold : IAsyncDisposable
 
     /// <summary>Takes the locks, with patience and without making others queue, and looks once more whether the tables are alike: what came before them counts.</summary>
     /// <exception cref="ShardProxyException">SHP-508: a table was changed; SHP-510: a lock could not be had.</exception>
-    public static async Task<TableHold> TakeAsync(MigrationContext context, CancellationToken cancellationToken)
+    /// <param name="context">The migration.</param>
+    /// <param name="absent">Parts of tables that the target does not have for now, as <see cref="TableDrift"/> names them.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async Task<TableHold> TakeAsync(MigrationContext context, IReadOnlySet<string> absent, CancellationToken cancellationToken)
     {
         var hold = new TableHold();
         try
@@ -30,7 +33,7 @@ internal sealed class TableHold : IAsyncDisposable
                 await context.WithinAsync(context.Options.TableLockDeadline, "lock a table", ct => LockAsync(context, session, ct), cancellationToken);
             }
 
-            await hold.CompareAsync(context, cancellationToken);
+            await hold.CompareAsync(context, absent, cancellationToken);
             await hold.CheckAsync(cancellationToken);
             return hold;
         }
@@ -77,12 +80,12 @@ internal sealed class TableHold : IAsyncDisposable
         }
     }
 
-    private async Task CompareAsync(MigrationContext context, CancellationToken cancellationToken)
+    private async Task CompareAsync(MigrationContext context, IReadOnlySet<string> absent, CancellationToken cancellationToken)
     {
         var names = context.Tables.Select(t => t.Table.Name).Concat(context.Partitioned).ToList();
         foreach (var name in names)
         {
-            if (await TableDrift.CompareAsync(name, context.Source, _sessions[0], context.Target, _sessions[1], cancellationToken) is [var first, ..])
+            if (await TableDrift.CompareAsync(name, context.Source, _sessions[0], context.Target, _sessions[1], cancellationToken, absent) is [var first, ..])
             {
                 throw new ShardProxyException(ControlErrors.TablesDiffer(name.ToString(), first, 0));
             }
