@@ -25,6 +25,25 @@ internal sealed class MovePreflightTests
 
     [Test]
     [CancelAfter(60_000)]
+    public async Task Connections_from_before_a_restart_of_a_node_refuse_no_move(CancellationToken cancellationToken)
+    {
+        await using var harness = await ControlHarness.StartAsync();
+        await harness.LoadAccountsAsync(50);
+        var preflight = new MovePreflight(harness.Catalog, harness.Connections, harness.Admin, ControlHarness.Plain);
+        await preflight.CheckAsync(1, "node2", cancellationToken);
+        foreach (var node in harness.Nodes)
+        {
+            Assert.That(
+                await harness.ScalarAsync<long>(node.Id, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'shardproxy/%'"),
+                Is.GreaterThanOrEqualTo(node.Id <= 2 ? 1 : 0));
+        }
+
+        Assert.That(await preflight.CheckAsync(1, "node2", cancellationToken), Is.Null);
+        Assert.That((await harness.Migrations.MoveAsync(1, "node2", cancellationToken)).Error, Is.Null);
+    }
+
+    [Test]
+    [CancelAfter(60_000)]
     public async Task What_is_wrong_with_the_tables_is_refused(CancellationToken cancellationToken)
     {
         await using var harness = await ControlHarness.StartAsync();

@@ -78,15 +78,29 @@ internal sealed class MutantStage : IAsyncDisposable
         Leader = await Cluster.FindLeaderAsync(Deadline);
         Map = await FaultConsole.RangesAsync(Leader);
 
-        // Back again, where earlier scenes have moved all ranges there.
-        source = Map.Ranges.Any(r => r.Node == source) ? source : 2;
+        // Earlier scenes may have moved a node's last range away; the target has rows of its own to lose.
+        (Source, Target) = (source, source == 2 ? 1 : 2);
+        await BringRangeAsync(Source);
+        await BringRangeAsync(Target);
         Moved = Map.Ranges.First(r => r.Node == source);
-
-        // A node that has rows of its own to lose.
-        (Source, Target) = (source, new[] { 2, 1, 0 }.First(n => n != source && Map.Ranges.Any(r => r.Node == n)));
         Ledger = new Ledger(1);
         Findings.Clear();
         await FillAsync();
+    }
+
+    private async Task BringRangeAsync(int node)
+    {
+        if (Map.Ranges.All(r => r.Node != node))
+        {
+            Leader.StopNowhere();
+            var spare = Map.Ranges.GroupBy(r => r.Node).MaxBy(g => g.Count())!.First();
+            if (await MoveAsync(Leader, spare.Id, node) is { } error)
+            {
+                throw new InvalidOperationException($"no range came to node {node + 1}: {error}\n{Leader.Log}");
+            }
+
+            Map = await FaultConsole.RangesAsync(Leader);
+        }
     }
 
     /// <summary>Replaces parts of a function of the project on a node by a mistake, until the next scene.</summary>

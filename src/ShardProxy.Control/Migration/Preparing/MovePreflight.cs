@@ -16,6 +16,8 @@ internal sealed class MovePreflight(RoutingCatalog catalog, NodeConnections conn
     /// <summary>A copy takes somewhat more room than what it is a copy of: WAL, and pages filled otherwise.</summary>
     private const double RoomFactor = 1.3;
 
+    private const int Tries = 3;
+
     private const string PlacesSql = """
         SELECT current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender')::int,
                current_setting('max_logical_replication_workers')::int - (SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL)::int,
@@ -35,18 +37,33 @@ internal sealed class MovePreflight(RoutingCatalog catalog, NodeConnections conn
         LIMIT 1
         """;
 
+    private static readonly TimeSpan TryAgainAfter = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Looks at all of it, as of now. What could not be looked at is told: the notice of the move.</summary>
     /// <exception cref="ShardProxyException">SHP-508.</exception>
     public async Task<string?> CheckAsync(int rangeId, string nodeName, CancellationToken cancellationToken)
     {
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            return await LookAsync(rangeId, nodeName, cancellationToken);
+            try
+            {
+                return await LookAsync(rangeId, nodeName, cancellationToken);
+            }
+            catch (NpgsqlException e) when (attempt < Tries && (e.IsTransient || e.SqlState == PostgresErrorCodes.AdminShutdown))
+            {
+                // A server that has been restarted since: connections that were kept are found dead when they are used.
+                await Task.Delay(TryAgainAfter, connections.Time, cancellationToken);
+            }
+            catch (NpgsqlException e)
+            {
+                throw Unseen(e);
+            }
         }
-        catch (NpgsqlException e)
+
+        static ShardProxyException Unseen(NpgsqlException e)
         {
             var reason = e is PostgresException p ? $"{p.SqlState}: {p.MessageText}" : e.Message;
-            throw new ShardProxyException(ControlErrors.Preflight($"the nodes of the move cannot be looked at: {reason}", "Look at SHOW NODES and the servers' logs, then move again."), e);
+            return new ShardProxyException(ControlErrors.Preflight($"the nodes of the move cannot be looked at: {reason}", "Look at SHOW NODES and the servers' logs, then move again."), e);
         }
     }
 
