@@ -119,8 +119,12 @@ internal sealed class RangeMigrator(MigrationContext context, NodeAdmin admin)
             context.Progress.EndCopy();
         }
 
-        await context.EnterAsync(MigrationState.Copying, "indexes", cancellationToken);
-        await context.WithinAsync(context.Options.CopyDeadline, "indexes", ct => DeferredIndexes.MakeAsync(context, ct), cancellationToken);
+        if (absent.Count > 0)
+        {
+            await context.EnterAsync(MigrationState.Copying, "indexes", cancellationToken);
+            await context.WithinAsync(context.Options.CopyDeadline, "indexes", ct => DeferredIndexes.MakeAsync(context, ct), cancellationToken);
+        }
+
         await context.EnterAsync(MigrationState.Copying, "target gate", cancellationToken);
         await GroupPreparation.CompleteTargetAsync(context, surveys, cancellationToken);
 

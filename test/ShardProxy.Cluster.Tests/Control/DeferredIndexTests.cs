@@ -26,16 +26,18 @@ internal sealed class DeferredIndexTests
         }
 
         var before = await harness.ScalarAsync<string>(3, Definitions);
-        var meanwhile = "";
-        harness.Migrations.BeforeStep = async (_, step) => meanwhile = step == "indexes" ? await harness.ScalarAsync<string>(3, Definitions) : meanwhile;
+        var target = 3;
+        string? meanwhile = null;
+        harness.Migrations.BeforeStep = async (_, step) => meanwhile = step == "copy" ? await harness.ScalarAsync<string>(target, Definitions) : meanwhile;
         Assert.That((await harness.Migrations.MoveAsync(1, "node3", cancellationToken)).Error, Is.Null);
         Assert.That(meanwhile!.Split('\n').Select(d => d.Split(" ON ")[0].Split(' ')[^1]), Is.EqualTo(new[] { "account_pkey", "account_told", "account_twice" }));
         Assert.That(await harness.ScalarAsync<string>(3, Definitions), Is.EqualTo(before));
         await harness.AssertNothingLeftAsync();
 
         // The target of this one has rows of the other range.
+        target = 2;
         Assert.That((await harness.Migrations.MoveAsync(1, "node2", cancellationToken)).Error, Is.Null);
-        Assert.That(meanwhile, Is.EqualTo(before));
+        Assert.That(meanwhile, Is.EqualTo(await harness.ScalarAsync<string>(2, Definitions)));
         await harness.AssertNothingLeftAsync();
     }
 

@@ -13,7 +13,7 @@ namespace ShardProxy.Cluster.Tests.Control;
 internal sealed class RangeMoveFailureTests
 {
     private const int Accounts = 300;
-    private static readonly string[] Steps = ["preflight", "ghost barrier", "gates", "leftovers", "slot", "copy", "indexes", "target gate", "subscription", "checksums", "cutover"];
+    private static readonly string[] Steps = ["preflight", "ghost barrier", "gates", "leftovers", "slot", "copy", "target gate", "subscription", "checksums", "cutover"];
 
     [TestCaseSource(nameof(Steps))]
     [CancelAfter(60_000)]

@@ -99,6 +99,8 @@ internal sealed class MutantStage : IAsyncDisposable
                 throw new InvalidOperationException($"no range came to node {node + 1}: {error}\n{Leader.Log}");
             }
 
+            // Its rollback window would end, and what follows it, in the middle of the scene.
+            await CheckedForTheEndAsync();
             Map = await FaultConsole.RangesAsync(Leader);
         }
     }
