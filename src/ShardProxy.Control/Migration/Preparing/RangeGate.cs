@@ -47,11 +47,10 @@ internal static class RangeGate
         if (part != GatePart.Inserts)
         {
             Add("t", "BEFORE TRUNCATE", "FOR EACH STATEMENT EXECUTE FUNCTION shardproxy.refuse_truncate()");
-        }
-
-        if (part != GatePart.Inserts && survey.RestoreIdentity(node.Id == context.Source.Id) is not null)
-        {
-            sql.Append($"ALTER TABLE ONLY {table.Sql} REPLICA IDENTITY FULL;");
+            if (survey.RestoreIdentity(node.Id == context.Source.Id) is not null)
+            {
+                sql.Append($"ALTER TABLE ONLY {table.Sql} REPLICA IDENTITY FULL;");
+            }
         }
 
         await TableDdl.RunAsync(context, node, sql.ToString(), cancellationToken);
@@ -63,13 +62,11 @@ internal static class RangeGate
                 Add(suffix + "i", when + " INSERT", $"FOR EACH ROW WHEN ({inserted}) {call}");
             }
 
-            if (part == GatePart.Inserts)
+            if (part != GatePart.Inserts)
             {
-                return;
+                Add(suffix + "d", when + " DELETE", $"FOR EACH ROW WHEN ({deleted}) {call}");
+                Add(suffix + "u", when + " UPDATE", $"FOR EACH ROW WHEN ({deleted} OR {inserted}) {call}");
             }
-
-            Add(suffix + "d", when + " DELETE", $"FOR EACH ROW WHEN ({deleted}) {call}");
-            Add(suffix + "u", when + " UPDATE", $"FOR EACH ROW WHEN ({deleted} OR {inserted}) {call}");
         }
 
         void Add(string suffix, string when, string rest)
